@@ -1,1 +1,36 @@
 /** The executable: the process's arguments go in, its exit code comes out. */
+import { exitCodeOf, Interrupt, type InterruptSignal } from "./failure.ts";
+import { type Io, OutputPipe } from "./terminal/io.ts";
+
+const aborted = new AbortController();
+const hardExit: (() => void)[] = [];
+
+// Before anything is loaded: a signal that comes during the start must end the program as documented too.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] satisfies InterruptSignal[]) {
+  Deno.addSignalListener(name, () => {
+    const interrupt = new Interrupt(name);
+    if (!aborted.signal.aborted) return aborted.abort(interrupt);
+    for (const callback of hardExit) callback();
+    Deno.exit(exitCodeOf(interrupt));
+  });
+}
+// A mistake of ours in a detached promise ends the run with its error event instead of killing the process.
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  aborted.abort(event.reason);
+});
+
+const io: Io = {
+  env: Deno.env.toObject(),
+  cwd: Deno.cwd(),
+  stdout: new OutputPipe("stdout", Deno.stdout),
+  stderr: new OutputPipe("stderr", Deno.stderr),
+  signal: aborted.signal,
+  abort: (reason) => aborted.abort(reason),
+  onHardExit: (callback) => void hardExit.push(callback),
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};
+
+const { run } = await import("./app.ts");
+Deno.exit(await run(Deno.args, io));

@@ -33,7 +33,9 @@ export const eventData = {
     /** -1 when the command was killed or could not be started. */
     exit_code: z.int(),
     timed_out: z.boolean(),
-    /** Characters of the output that this event leaves out. */
+    /** Bytes of the output that nobody kept, because it was too long for memory. */
+    elided_bytes: count,
+    /** Characters of the kept output that this event leaves out. */
     elided_chars: count,
     duration_seconds: z.number(),
     /** USD; null when a call so far had no known price. */

@@ -1,0 +1,113 @@
+/** The table of commands, and the way from arguments to an exit code. */
+import type { Command } from "@commander-js/extra-typings";
+import { describeFailure, EXIT_SUCCESS, exitCodeOf, Failure } from "./failure.ts";
+import { escapeTerminal } from "./safety/escape_terminal.ts";
+import type { Io } from "./terminal/io.ts";
+
+interface CommandEntry {
+  readonly summary: string;
+  /** The command's module; loaded only when the command is named. */
+  load(): Promise<CommandModule>;
+}
+
+/** What a file in `commands/` exports. */
+export interface CommandModule {
+  /** Adds flags, help and action to the empty command; the action returns the exit code through `done`. */
+  define(command: Command, io: Io, done: (exitCode: number) => void): void;
+  /** Tells a usage error in the command's own way, or returns undefined to have it told on stderr. */
+  reportUsageFailure?(failure: Failure, args: readonly string[], io: Io): Promise<number | undefined>;
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  mini: {
+    summary: "Work on a task in a repository: a model, a shell, a loop",
+    load: () => import("./commands/mini.ts"),
+  },
+  demo: {
+    summary: "Watch the agent fix a real bug in a small repository; needs no key",
+    load: () => import("./commands/demo.ts"),
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  gocore demo
+  gocore mini --headless --task "Fix the failing test in tests/date_test.py"
+  gocore mini --headless --model openai/gpt-5 --workdir ./project --task "Add input validation"
+
+Each command has its own help: gocore mini --help
+`;
+
+/**
+ * Runs gocore with these arguments (without the program's name). Never throws and never exits: every way a command can
+ * end is an exit code, 0 for success, 2 for wrong usage, 128 + n for a signal, 1 for anything else.
+ */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const name = args.find((arg) => !arg.startsWith("-")) ?? "";
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  let module: CommandModule | undefined;
+  try {
+    const loading = entry?.load();
+    const [{ Command, CommanderError }, { VERSION }] = await Promise.all([
+      import("@commander-js/extra-typings"),
+      import("./config/version.ts"),
+    ]);
+    module = await loading;
+    let exitCode: number = EXIT_SUCCESS;
+    const texts: Promise<void>[] = [];
+    const program: Command = new Command("gocore")
+      .description("Runs, supervises and proves the work of coding agents.")
+      .version(`gocore ${VERSION}`, "-V, --version", "Print the version")
+      .helpOption("-h, --help", "Print this help")
+      .helpCommand("help [command]", "Print the help of a command")
+      .addHelpText("after", EXAMPLES)
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => void texts.push(io.stdout.write(text)),
+        // Errors are thrown too, and told once, below.
+        writeErr: () => {},
+        outputError: () => {},
+        getOutHelpWidth: () => 100,
+        getErrHelpWidth: () => 100,
+      });
+    for (const [command, { summary }] of Object.entries(COMMANDS)) {
+      const defined = program.command(command).description(summary).helpOption("-h, --help", "Print this help");
+      if (command === name) module?.define(defined as unknown as Command, io, (code) => exitCode = code);
+    }
+    try {
+      if (args.length === 0) throw new Failure("usage", "Which command? None was given", { hints: [HELP_HINT] });
+      await program.parseAsync([...args], { from: "user" });
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error;
+      if (error.exitCode !== 0) throw usageFailure(error.message, name);
+    }
+    await Promise.all(texts);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof Failure && error.kind === "closed") return exitCodeOf(error);
+    if (error instanceof Failure && error.kind === "usage") {
+      const reported = await module?.reportUsageFailure?.(error, args, io);
+      if (reported !== undefined) return reported;
+    }
+    await io.stderr.write(escapeTerminal(describeFailure(error))).catch(() => {});
+    return exitCodeOf(error);
+  } finally {
+    await io.stdout.flush(EXIT_FLUSH_MS);
+  }
+}
+
+const EXIT_FLUSH_MS = 2000;
+const HELP_HINT = "See `gocore --help`";
+
+/** commander's `error: unknown option '--modle'\n(Did you mean --model?)` in our grammar. */
+function usageFailure(message: string, command: string): Failure {
+  const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
+  const suggestion = /\(Did you mean (.+?)\?\)/.exec(rest.join(" "))?.[1];
+  const sentence = (first.charAt(0).toUpperCase() + first.slice(1)).replaceAll("'", '"').replace(/\.$/, "");
+  return new Failure("usage", sentence, {
+    hints: [
+      ...(suggestion === undefined ? [] : [`Did you mean \`${suggestion.replace("one of ", "")}\`?`]),
+      command === "" || /unknown command/i.test(first) ? HELP_HINT : `See \`gocore ${command} --help\``,
+    ],
+  });
+}

@@ -1,0 +1,25 @@
+/** What machine this is, in the words of Python's `platform.uname()`, which mini-swe-agent's prompts use. */
+
+export interface Uname {
+  /** `Linux`, `Darwin` or `Windows`. */
+  readonly system: string;
+  readonly release: string;
+  readonly version: string;
+  /** `x86_64`, `arm64`, `aarch64`. */
+  readonly machine: string;
+}
+
+export async function uname(): Promise<Uname> {
+  const { os, arch } = Deno.build;
+  const machine = arch === "aarch64" && os === "darwin" ? "arm64" : arch;
+  if (os === "linux") {
+    try {
+      const read = (name: string) => Deno.readTextFileSync(`/proc/sys/kernel/${name}`).trim();
+      return { system: "Linux", release: read("osrelease"), version: read("version"), machine };
+    } catch {
+      // A sandbox without /proc: the slower way below knows too.
+    }
+  }
+  const { release, type, version } = await import("node:os");
+  return { system: type().replace(/^Windows.*/, "Windows"), release: release(), version: version(), machine };
+}

@@ -1,0 +1,61 @@
+/** What a command may use of the process it runs in. */
+import { Failure } from "../failure.ts";
+
+export interface Io {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly stdout: OutputPipe;
+  readonly stderr: OutputPipe;
+  /** Aborts with an `Interrupt` at the first signal, or with whatever else must end the run. */
+  readonly signal: AbortSignal;
+  /** Ends the run as if from outside; the first reason counts. */
+  abort(reason: unknown): void;
+  /** Called without waiting when a second signal ends the process at once. */
+  onHardExit(callback: () => void): void;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds of a clock that never goes back. */
+  monotonicMs(): number;
+}
+
+/**
+ * Writes text in order. `write` resolves when the text is with the operating system, so whoever awaits it goes no faster
+ * than the reader; it rejects with a `Failure` of kind `closed` when the reader has gone, of kind `environment` for any
+ * other failure, and from then on at once.
+ */
+export class OutputPipe {
+  readonly #sink: { write(bytes: Uint8Array): Promise<number> };
+  readonly #name: string;
+  #tail: Promise<void> = Promise.resolve();
+  #failure: Failure | undefined;
+
+  constructor(name: string, sink: { write(bytes: Uint8Array): Promise<number> }) {
+    this.#name = name;
+    this.#sink = sink;
+  }
+
+  write(text: string): Promise<void> {
+    const written = this.#tail.then(() => this.#writeAll(new TextEncoder().encode(text)));
+    this.#tail = written.catch(() => {});
+    return written;
+  }
+
+  /** True when everything is written within the time; a reader who stopped reading must not hold up the end. */
+  async flush(timeoutMs: number): Promise<boolean> {
+    let timer: number | undefined;
+    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
+    return await Promise.race([this.#tail.then(() => true), late]).finally(() => clearTimeout(timer));
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      for (let at = 0; at < bytes.length;) at += await this.#sink.write(bytes.subarray(at));
+    } catch (cause) {
+      this.#failure = cause instanceof Deno.errors.BrokenPipe
+        ? new Failure("closed", `Nobody reads ${this.#name} any more`, { cause })
+        : new Failure("environment", `Cannot write to ${this.#name}: ${(cause as Error).message}`, { cause });
+      throw this.#failure;
+    }
+  }
+}
