@@ -1,0 +1,22 @@
+/** The variables of `.miniswe/configs/.env`, which fill gaps of the real environment. */
+import { readConfigFile } from "./read_config_file.ts";
+
+/**
+ * The variables in a `.env` file; none when there is no such file. `export ` prefixes, quotes, comments, a byte order
+ * mark and CRLF are understood; `$NAME` is not expanded. Throws a `Failure` when the file is there but cannot be read.
+ */
+export async function loadEnvFile(path: string): Promise<Record<string, string>> {
+  const text = await readConfigFile(path);
+  if (text === undefined) return {};
+  // Most runs have no such file and do not pay for the package.
+  const { parse } = await import("dotenv");
+  return parse(text);
+}
+
+/** The environment wins, also when it sets a variable to nothing: that is how a caller switches a value of the file off. */
+export function mergeEnv(
+  env: Readonly<Record<string, string>>,
+  fileEnv: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return { ...fileEnv, ...env };
+}

@@ -1,0 +1,325 @@
+/** Starts programs: the only place that does, so that everything started is found and ended again. */
+import { BoundedOutput } from "./bounded_output.ts";
+import { becomeSubreaper, reapOrphans } from "./child_subreaper.ts";
+import { pause, PipeReader } from "./pipe_reader.ts";
+import {
+  type FamilyTraits,
+  findFamily,
+  killFamily,
+  MARK_VARIABLE,
+  readProcess,
+  signalProcess,
+} from "./process_tree.ts";
+
+export interface CommandOptions {
+  readonly cwd: string;
+  /** The whole environment; nothing is inherited. A mark is added to it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** From the start to the end of the program; Infinity for none. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** How much of the output is kept, half of it from its end; default 1 MiB. */
+  readonly maxOutputBytes?: number;
+  /** Between SIGTERM and SIGKILL when `signal` aborts; default 500. A timeout kills at once. */
+  readonly graceMs?: number;
+}
+
+export interface CommandEnd {
+  /** stdout and stderr in the order they were written, as `BoundedOutput.text` gives them. */
+  readonly output: string;
+  readonly elidedBytes: number;
+  readonly totalBytes: number;
+  /** 128 + n when signal n ended the program; null when we ended it or it never ran. */
+  readonly exitCode: number | null;
+  /** The signal that ended the program, ours included. */
+  readonly signalName: string | null;
+  readonly endedBy: "exit" | "timeout" | "abort" | "spawn_failed";
+  /** Why it never ran, for `spawn_failed`. */
+  readonly failure?: string;
+  readonly durationMs: number;
+}
+
+/** A program that was started and has not been waited for. */
+interface ActiveCommand {
+  readonly pid: number;
+  readonly mark: string;
+  readonly startTicks: number;
+  /** Whether no other command ran at any time since this one started. */
+  isAlone: boolean;
+  hasExited: boolean;
+}
+
+const DEFAULT_MAX_OUTPUT_BYTES = 1024 * 1024;
+const DEFAULT_GRACE_MS = 500;
+/** setTimeout takes a larger number for 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long a killed process may take to be gone; one that hangs in the kernel is not waited for any longer. */
+const DEATH_MS = 5000;
+const KILL_SWEEPS = 60;
+/** One pipe for stdout and stderr keeps their order. The program and its arguments never become shell text. */
+const MERGE_STREAMS = 'exec 2>&1; exec "$0" "$@"';
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** In every mark of this process; the random part tells us from a former process with our pid. */
+let runMark: string | undefined;
+let commandCount = 0;
+let firstStartTicks = 0;
+let setsidPath: string | null | undefined;
+const active = new Set<ActiveCommand>();
+/** Pipes that background processes still hold. */
+const heldPipes = new Set<PipeReader>();
+/** Start ticks by pid of descendants that are, or will be, our children without the runtime knowing them. */
+const orphans = new Map<number, number>();
+
+/**
+ * Runs a program to its end in a session of its own, with an empty stdin and one pipe for stdout and stderr.
+ *
+ * Never throws: what goes wrong is in the result. On a timeout or an abort everything that the program started is
+ * killed, whatever session it moved to. After a normal end its background processes go on until `endAllCommands`.
+ * Without /proc (not Linux) only the program's process group is killed, and its background processes outlive us.
+ */
+export async function runCommand(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandEnd> {
+  const startedAt = performance.now();
+  const output = new BoundedOutput(options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
+  const end = (outcome: Pick<CommandEnd, "endedBy" | "exitCode" | "signalName" | "failure">): CommandEnd => {
+    const { text, elidedBytes, totalBytes } = output.text();
+    return { output: text, elidedBytes, totalBytes, ...outcome, durationMs: performance.now() - startedAt };
+  };
+  const neverRan = (failure: string) => end({ endedBy: "spawn_failed", exitCode: null, signalName: null, failure });
+
+  if (options.signal.aborted) return end({ endedBy: "abort", exitCode: null, signalName: null });
+  const withNul = argv.find((part) => part.includes("\0"));
+  if (withNul !== undefined) {
+    return neverRan(`Cannot run the command: it has a NUL character at position ${withNul.indexOf("\0")}`);
+  }
+
+  let child: Deno.ChildProcess;
+  let command: ActiveCommand;
+  try {
+    ({ child, command } = start(argv, options));
+  } catch (error) {
+    return neverRan(explainSpawnError(error, argv, options));
+  }
+
+  const pipe = new PipeReader(child.stdout, output);
+  const exited = child.status.then((status) => {
+    command.hasExited = true;
+    return status;
+  });
+  const interruption = Promise.withResolvers<"timeout" | "abort">();
+  const onAbort = () => interruption.resolve("abort");
+  options.signal.addEventListener("abort", onAbort);
+  const timer = options.timeoutMs === Infinity
+    ? undefined
+    : setTimeout(() => interruption.resolve("timeout"), Math.min(options.timeoutMs, MAX_TIMER_MS));
+
+  try {
+    const first = await Promise.race([exited, interruption.promise]);
+    if (typeof first !== "string") {
+      await pipe.settle();
+      if ((first.code === 126 || first.code === 127) && !canRun(argv[0], options)) {
+        const { failure } = { failure: `Cannot run "${argv[0]}": no such program, or it is not executable` };
+        return { ...neverRan(failure), output: "", elidedBytes: 0, totalBytes: 0 };
+      }
+      return end({ endedBy: "exit", exitCode: first.code, signalName: first.signal });
+    }
+    await endCommand(command, first === "abort" ? options.graceMs ?? DEFAULT_GRACE_MS : 0);
+    const giveUp = new AbortController();
+    const status = await Promise.race([exited, pause(DEATH_MS, giveUp.signal)]);
+    giveUp.abort();
+    await pipe.settle();
+    return end({ endedBy: first, exitCode: null, signalName: status?.signal ?? null });
+  } finally {
+    clearTimeout(timer);
+    options.signal.removeEventListener("abort", onAbort);
+    keepUntilClosed(pipe);
+    noteOrphans();
+    reapEndedOrphans();
+    if (command.hasExited) active.delete(command);
+    else exited.then(() => active.delete(command));
+  }
+}
+
+/**
+ * Kills whatever any command of this process has left running, commands in progress included, and waits until it is
+ * gone. Returns how many processes were killed.
+ */
+export async function endAllCommands(): Promise<number> {
+  if (commandCount === 0) return 0;
+  const killed = await killUntilGone(wholeRun());
+  const pipes = [...heldPipes];
+  const giveUp = new AbortController();
+  await Promise.race([Promise.all(pipes.map((pipe) => pipe.closed)), pause(DEATH_MS, giveUp.signal)]);
+  giveUp.abort();
+  await Promise.all(pipes.map((pipe) => pipe.cancel()));
+  reapEndedOrphans();
+  return killed;
+}
+
+/** `endAllCommands` for a process that must end now: kills without waiting. */
+export function killAllNow(): void {
+  if (commandCount === 0) return;
+  const family = wholeRun();
+  // A second look finds what forked during the first.
+  for (let sweep = 0; sweep < 2; sweep++) killEverybody(family);
+}
+
+function start(
+  argv: readonly [string, ...string[]],
+  options: CommandOptions,
+): { child: Deno.ChildProcess; command: ActiveCommand } {
+  becomeSubreaper();
+  runMark ??= `${Deno.pid}.${crypto.randomUUID().slice(0, 8)}`;
+  const mark = `${runMark}.${++commandCount}`;
+  const outerMarks = options.env[MARK_VARIABLE];
+  // Deno's `detached` would do, but copies our page tables for every command; the small program does not.
+  setsidPath ??= findProgram("setsid", DEFAULT_PATH, "/") ?? null;
+  const [program, ...args] = [...(setsidPath === null ? [] : [setsidPath]), "/bin/sh", "-c", MERGE_STREAMS, ...argv];
+
+  const child = new Deno.Command(program!, {
+    args,
+    cwd: options.cwd,
+    clearEnv: true,
+    env: { ...options.env, [MARK_VARIABLE]: outerMarks ? `${outerMarks}/${mark}` : mark },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    detached: setsidPath === null,
+  }).spawn();
+
+  const startTicks = readProcess(child.pid)?.startTicks ?? 0;
+  firstStartTicks ||= startTicks;
+  const command: ActiveCommand = { pid: child.pid, mark, startTicks, isAlone: active.size === 0, hasExited: false };
+  for (const other of active) other.isAlone = false;
+  active.add(command);
+  return { child, command };
+}
+
+async function endCommand(command: ActiveCommand, graceMs: number): Promise<void> {
+  const family: FamilyTraits = {
+    get roots() {
+      return new Set(command.hasExited ? [] : [command.pid]);
+    },
+    isMark: (value) => value.split("/").includes(command.mark),
+    // An orphan without a mark may be another command's; with no other command it can only be this one's.
+    adopts: (orphan) => command.isAlone && orphan.startTicks >= command.startTicks,
+  };
+  if (graceMs > 0) {
+    for (const member of findFamily(family)) signalProcess(member, "SIGTERM");
+    if (!hasProcessTable()) signalGroups(family.roots, "SIGTERM");
+    const deadline = performance.now() + graceMs;
+    while (performance.now() < deadline && (findFamily(family).length > 0 || !command.hasExited)) await pause(20);
+  }
+  await killUntilGone(family);
+}
+
+function wholeRun(): FamilyTraits {
+  return {
+    get roots() {
+      return new Set([...active].filter((command) => !command.hasExited).map((command) => command.pid));
+    },
+    isMark: (value) => value.split("/").some((mark) => mark.startsWith(`${runMark}.`)),
+    adopts: (orphan) => orphan.startTicks >= firstStartTicks,
+  };
+}
+
+/** Returns how many were killed. Gives up on who cannot be killed, such as a program of another user. */
+async function killUntilGone(family: FamilyTraits): Promise<number> {
+  const killed = new Set<string>();
+  for (let sweep = 0; sweep < KILL_SWEEPS; sweep++) {
+    const now = killEverybody(family);
+    if (now.length === 0) break;
+    for (const { pid, startTicks } of now) killed.add(`${pid}@${startTicks}`);
+    await pause(Math.min(2 ** sweep, 100));
+    reapEndedOrphans();
+  }
+  return killed.size;
+}
+
+function killEverybody(family: FamilyTraits) {
+  if (!hasProcessTable()) signalGroups(family.roots, "SIGKILL");
+  const killed = killFamily(() => findFamily(family));
+  for (const { pid, startTicks } of killed) if (!family.roots.has(pid)) orphans.set(pid, startTicks);
+  return killed;
+}
+
+const hasProcessTable = () => readProcess("self") !== undefined;
+
+/** For systems without /proc. Roots have not been waited for, so the numbers are still theirs. */
+function signalGroups(roots: ReadonlySet<number>, signal: Deno.Signal): void {
+  for (const pid of roots) {
+    try {
+      Deno.kill(-pid, signal);
+    } catch {
+      // The group has ended.
+    }
+  }
+}
+
+function keepUntilClosed(pipe: PipeReader): void {
+  heldPipes.add(pipe);
+  pipe.closed.then(() => heldPipes.delete(pipe));
+}
+
+/** Remembers the orphans that have come to us, so that their zombies can be told from children of the runtime. */
+function noteOrphans(): void {
+  let children: string;
+  try {
+    children = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
+  } catch {
+    return;
+  }
+  const pids = children.split(" ").map(Number).filter((pid) => pid > 0 && !orphans.has(pid));
+  if (pids.every((pid) => [...active].some((command) => command.pid === pid))) return;
+  const family = wholeRun();
+  for (const { pid, parent, startTicks } of findFamily(family)) {
+    if (parent === Deno.pid && !family.roots.has(pid)) orphans.set(pid, startTicks);
+  }
+}
+
+function reapEndedOrphans(): void {
+  const ended: number[] = [];
+  for (const [pid, startTicks] of orphans) {
+    const now = readProcess(pid);
+    if (now?.startTicks !== startTicks) orphans.delete(pid);
+    else if (now.isZombie && now.parent === Deno.pid) ended.push(pid);
+  }
+  reapOrphans(ended);
+  for (const pid of ended) orphans.delete(pid);
+}
+
+/** The error of the runtime names setsid or sh, which nobody asked for. */
+function explainSpawnError(error: unknown, argv: readonly string[], { cwd }: CommandOptions): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && "code" in error && error.code === "E2BIG") {
+    const bytes = argv.reduce((sum, part) => sum + new TextEncoder().encode(part).length, 0);
+    return `Cannot run the command: it has ${bytes} bytes, more than the system takes as arguments of a program`;
+  }
+  try {
+    if (!Deno.statSync(cwd).isDirectory) return `Cannot run a command in "${cwd}": it is not a folder`;
+  } catch (cause) {
+    const found = cause instanceof Deno.errors.NotFound
+      ? "the folder does not exist"
+      : cause instanceof Error
+      ? cause.message
+      : String(cause);
+    return `Cannot run a command in "${cwd}": ${found}`;
+  }
+  return `Cannot run "${argv[0]}": ${message}`;
+}
+
+const canRun = (program: string, { cwd, env }: CommandOptions) =>
+  findProgram(program, env.PATH ?? DEFAULT_PATH, cwd) !== undefined;
+
+/** The path that a shell would run for this name. */
+function findProgram(name: string, path: string, cwd: string): string | undefined {
+  const folders = name.includes("/") ? [""] : path.split(":").map((folder) => `${folder || "."}/`);
+  return folders.map((folder) => folder + name).find((file) => {
+    try {
+      const { isFile, mode } = Deno.statSync(file.startsWith("/") ? file : `${cwd}/${file}`);
+      return isFile && (mode === null || (mode & 0o111) !== 0);
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,84 @@
+/** Readers of stdout that go away, do not read, or cannot take what is written. */
+import { deepStrictEqual as deepEqual, match, notStrictEqual, strictEqual as equal } from "node:assert/strict";
+import { exists, gocoreCommand, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
+
+const SAVED = ".miniswe/data/last_run.traj.json";
+
+Deno.test("a reader that leaves after the first line ends the run quietly, after saving", async () => {
+  await using box = await Sandbox.create();
+  const gone = `${box.root}/gone`;
+  const replies = [{ commands: [`until [ -e ${gone} ]; do sleep 0.05; done`] }, { commands: ["true"], repeat: 1000 }];
+  const pipeline = `"$@" | { head -n 1; exec <&-; touch ${gone}; }; echo "code \${PIPESTATUS[0]}" >&2`;
+  const end = await box.run(["mini", "--headless", ...await box.script(replies), "-t", "x"], {
+    wrapper: ["bash", "-c", pipeline, "bash"],
+  });
+  deepEqual(end.events.map(({ type }) => type), ["start"]);
+  equal(end.stderr, "code 1\n");
+  const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
+  notStrictEqual(trajectory.info.exit_status, "Submitted");
+  equal(trajectory.messages.at(-1).role, "exit");
+  equal(trajectory.info.model_stats.api_calls < 1000, true);
+  await box.noProcessLeft();
+});
+
+Deno.test("a reader that leaves before the first line, and --help for one, end quietly", async () => {
+  await using box = await Sandbox.create();
+  const late = `"$@" | true; echo "code \${PIPESTATUS[0]}" >&2`;
+  // The reader is gone before anything is written: gocore starts when the pipe's other end is closed.
+  const closed = `exec 3>&1; { until [ -e ${box.root}/gone ]; do sleep 0.02; done; "$@"; echo "code $?" >&2; } | ` +
+    `{ exec <&-; touch ${box.root}/gone; }`;
+  const args = ["mini", "--headless", ...await box.script([submit()]), "-t", "x"];
+  const [run, help] = await Promise.all([
+    box.run(args, { wrapper: ["bash", "-c", closed, "bash"] }),
+    box.run(["--help"], { wrapper: ["bash", "-c", late, "bash"] }),
+  ]);
+  deepEqual([run.stdout, run.stderr], ["", "code 1\n"]);
+  match(help.stderr, /^code [01]\n$/);
+});
+
+Deno.test("a reader that never reads does not keep a run from ending at SIGTERM", async () => {
+  await using box = await Sandbox.create();
+  const replies = [{ commands: ["touch ready; head -c 400000 /dev/zero | tr '\\0' x"], repeat: 1000 }];
+  const [program, ...args] = gocoreCommand();
+  const child = new Deno.Command(program!, {
+    args: [
+      ...args,
+      ...["mini", "--headless", "-t", "x", "-c", "headless.max_output_length=0", "-l", "0"],
+      ...await box.script(replies),
+    ],
+    cwd: box.workdir,
+    clearEnv: true,
+    env: await box.environment(),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  await until("a step that no pipe can hold is written", () => exists(`${box.workdir}/ready`));
+  child.kill("SIGTERM");
+  const { code, signal } = await child.status;
+  await child.stdout.cancel();
+  deepEqual([code, signal], [143, null]);
+  const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
+  match(trajectory.info.exit_status, /^Interrupt/);
+  await box.noProcessLeft();
+});
+
+Deno.test("a full disk behind stdout is told on stderr", async () => {
+  await using box = await Sandbox.create();
+  const replies = [{ commands: ["true"], repeat: 1000 }];
+  const end = await box.run(["mini", "--headless", ...await box.script(replies), "-t", "x"], {
+    stdoutFile: "/dev/full",
+  });
+  equal(end.code, 1);
+  match(end.stderr, /^Error: .*stdout/m);
+  match(end.stderr, /space/i);
+});
+
+Deno.test("a closed stdin and a closed stderr disturb nothing", async () => {
+  await using box = await Sandbox.create();
+  const run = await box.mini([...await box.script([{ commands: ["cat; echo >&2 said"] }, submit()]), "-t", "x"], {
+    wrapper: ["sh", "-c", 'exec "$@" <&- 2>&-', "sh"],
+  });
+  equal(run.finish.status, "success");
+  equal(run.steps[0]!.output, "said\n");
+});
