@@ -310,7 +310,6 @@ class Run {
       env: { ...plain, ...Object.fromEntries(forwarded.map((name) => [name, secret[name]!])) },
       uname: machine,
       run: runCommand,
-      scratchDir: this.#home.dataDir,
     });
   }
 

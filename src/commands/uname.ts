@@ -1,13 +1,5 @@
 /** What machine this is, in the words of Python's `platform.uname()`, which mini-swe-agent's prompts use. */
-
-export interface Uname {
-  /** `Linux`, `Darwin` or `Windows`. */
-  readonly system: string;
-  readonly release: string;
-  readonly version: string;
-  /** `x86_64`, `arm64`, `aarch64`. */
-  readonly machine: string;
-}
+import type { Uname } from "../mini/local_environment.ts";
 
 export async function uname(): Promise<Uname> {
   const { os, arch } = Deno.build;

@@ -75,7 +75,9 @@ export async function initializeAgentHome(workdir: string): Promise<AgentHome & 
       throw notWritable(workdir, error);
     });
   }
-  for (const [path, text] of [[join(home.dir, ".gitignore"), gitignore], [liveProfilePath(home), liveProfile]] as const) {
+  for (
+    const [path, text] of [[join(home.dir, ".gitignore"), gitignore], [liveProfilePath(home), liveProfile]] as const
+  ) {
     if (await createFile(path, text, home)) created.push(path);
   }
   return { ...home, created };
@@ -180,6 +182,9 @@ function notWritable(dir: string, cause: unknown): Failure {
     `Cannot set up ".miniswe": need a directory that can be written to, ${JSON.stringify(dir)} cannot (${
       messageOf(cause)
     })`,
-    { hints: [`Check its owner and mode with \`ls -ld ${JSON.stringify(dir)}\`, or name another with \`--workdir\``], cause },
+    {
+      hints: [`Check its owner and mode with \`ls -ld ${JSON.stringify(dir)}\`, or name another with \`--workdir\``],
+      cause,
+    },
   );
 }

@@ -8,9 +8,9 @@ import { readConfigFile } from "./read_config_file.ts";
 export async function loadEnvFile(path: string): Promise<Record<string, string>> {
   const text = await readConfigFile(path);
   if (text === undefined) return {};
-  // Most runs have no such file and do not pay for the package.
-  const { parse } = await import("dotenv");
-  return parse(text);
+  // Most runs have no such file and do not pay for the package. It is CommonJS, and a bundle has it as `default` only.
+  const { default: dotenv } = await import("dotenv");
+  return dotenv.parse(text);
 }
 
 /** The environment wins, also when it sets a variable to nothing: that is how a caller switches a value of the file off. */

@@ -55,7 +55,7 @@ export function parseYamlSource(text: string, file: string): YamlSource {
   });
   const root = value ?? {};
   if (!isMapping(root)) {
-    throw unreadable(file, positionAt(text, 0), `expected keys and values, found ${describeValue(root)}`, text);
+    throw unreadable(file, positionAt(text, 0), `expected a mapping of keys, found ${describeValue(root)}`, "");
   }
   let places: Place | undefined;
   const placeOf = (path: KeyPath): Place => {

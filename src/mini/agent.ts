@@ -273,7 +273,7 @@ export class Agent {
 /** Aborts with the run, or when the wall time is over. */
 class Deadline {
   readonly signal: AbortSignal;
-  readonly #timer: number | undefined;
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(limitSeconds: number, runSignal: AbortSignal) {
     if (limitSeconds <= 0) {

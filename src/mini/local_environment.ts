@@ -21,7 +21,7 @@ export interface LocalEnvironmentOptions {
   readonly run: typeof runCommand;
 }
 
-/** The variables of `env` that templates may use; whatever else is there stays out of prompts. */
+/** The variables of the commands that templates may use; whatever else is there stays out of prompts. */
 const TEMPLATE_VARIABLES = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 
 export class LocalEnvironment implements Environment {
@@ -55,7 +55,8 @@ export class LocalEnvironment implements Environment {
   }
 
   templateVariables(): Record<string, unknown> {
-    const { settings, raw, env, uname } = this.#options;
+    const { settings, raw, uname } = this.#options;
+    const env = this.#env;
     const allowed = TEMPLATE_VARIABLES.filter((name) => Object.hasOwn(env, name)).map((name) => [name, env[name]]);
     return {
       ...Object.fromEntries(allowed),
@@ -81,8 +82,9 @@ function explainEnd(end: CommandEnd, timeoutSeconds: number): string {
   }
 }
 
-/** Linux takes at most 128 KiB in one argument; a UTF-16 unit is at most 3 bytes of UTF-8. */
+/** Linux takes 128 KiB in one argument, the zero at its end included. */
 const LONGEST_ARGUMENT_BYTES = 128 * 1024 - 1;
+/** In UTF-16 units, each of which is at most 3 bytes of UTF-8. */
 const PART_LENGTH = 40_000;
 const POSIX_SHELL = /(?:^|\/)(?:ba|da|k|mk|z|a)?sh$/;
 
@@ -94,9 +96,8 @@ function commandLine(interpreter: readonly [string, ...string[]], command: strin
   const [program, ...flags] = interpreter;
   const shell = interpreter.findLast((word) => POSIX_SHELL.test(word));
   const takesText = /^-[a-zA-Z]*c$/.test(interpreter.at(-1) ?? "");
-  if (command.length * 3 <= LONGEST_ARGUMENT_BYTES || shell === undefined || !takesText) {
-    return [program, ...flags, command];
-  }
+  const isShort = command.length <= PART_LENGTH || new TextEncoder().encode(command).length <= LONGEST_ARGUMENT_BYTES;
+  if (isShort || shell === undefined || !takesText) return [program, ...flags, command];
   const parts: string[] = [];
   for (let start = 0; start < command.length;) {
     let end = start + PART_LENGTH;

@@ -146,8 +146,12 @@ function readBase({ name, value }: Named, provider: ProviderId, row: ProviderRow
   if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "127.0.0.1";
   const path = url.pathname.replace(/\/+$/, "");
   if (path === "") return url.origin + row.usualPath;
-  if (COMPLETE_CALL.test(path)) return url.origin + path.replace(COMPLETE_CALL, "").replace(/\/deployments\/[^/]+$/, "");
+  if (COMPLETE_CALL.test(path)) {
+    return url.origin + path.replace(COMPLETE_CALL, "").replace(/\/deployments\/[^/]+$/, "");
+  }
   // Anthropic's own clients add /v1/messages to these two variables, whatever path they have.
-  if (provider === "anthropic" && name.startsWith("ANTHROPIC_") && !/\/v\d+$/.test(path)) return `${url.origin}${path}/v1`;
+  if (provider === "anthropic" && name.startsWith("ANTHROPIC_") && !/\/v\d+$/.test(path)) {
+    return `${url.origin}${path}/v1`;
+  }
   return url.origin + path;
 }

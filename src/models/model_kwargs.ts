@@ -45,9 +45,18 @@ const EFFORTS = new Set(["none", "minimal", "low", "medium", "high", "xhigh", "m
 
 /** Room for the answer beside the thinking, when nobody said how much. */
 const ANSWER_TOKENS = 16_384;
-/** For Claude under names that the client does not know, and other models behind Anthropic's format. */
-const ANTHROPIC_MAX_TOKENS = 8192;
-const KNOWN_CLAUDE = /claude-(3-7|(opus|sonnet|haiku)-\d|fable|mythos)/i;
+
+/**
+ * Anthropic's format demands a limit. 32000 is what every Claude since 3.7 allows, and little enough for a reply to
+ * come in one piece within the time limit of an attempt.
+ */
+function usualMaxTokens(model: string): number {
+  if (/claude-(3-7|(opus|sonnet|haiku)-\d|fable-\d)/i.test(model)) return 32_000;
+  return /claude-3-(haiku|opus|sonnet)/i.test(model) ? 4096 : 8192;
+}
+
+/** These refuse sampling parameters, and the client leaves them out. It does so for every Claude it does not know, too. */
+const WITHOUT_SAMPLING = /claude-[a-z]+-(4-[78]|[5-9]|\d\d)(?!\d)/i;
 
 export interface KwargsContext {
   readonly client: ClientKind;
@@ -93,7 +102,8 @@ export function readModelKwargs(kwargs: Readonly<Json>, context: KwargsContext):
       continue;
     }
     const option = Object.hasOwn(numbers, key) ? numbers[key] : undefined;
-    if (option !== undefined && typeof value === "number") {
+    const verbatim = anthropic && !WITHOUT_SAMPLING.test(model) && ["temperature", "top_p", "top_k"].includes(key);
+    if (option !== undefined && typeof value === "number" && !verbatim) {
       Object.assign(options, { [option]: value });
       continue;
     }
@@ -153,13 +163,15 @@ export function readModelKwargs(kwargs: Readonly<Json>, context: KwargsContext):
           } else warnings.push(`model_kwargs.${key} is not used: "${String(value)}" is not an effort`);
         } else if (client === "compatible" || client === "openrouter") body[key] = value;
         // The client leaves sampling options out when it knows that the model reasons.
-        else if (typeof value === "string" && EFFORTS.has(value)) options.providerOptions = { openai: { reasoningEffort: value } };
-        else if (api === "responses") body = mergeJson(body, { reasoning: { effort: value } });
+        else if (typeof value === "string" && EFFORTS.has(value)) {
+          options.providerOptions = { openai: { reasoningEffort: value } };
+        } else if (api === "responses") body = mergeJson(body, { reasoning: { effort: value } });
         else body[key] = value;
         break;
       case "thinking":
-        if (google && isObject(value)) body = mergeJson(body, { generationConfig: { thinkingConfig: thinkingConfig(value) } });
-        else body[key] = value;
+        if (google && isObject(value)) {
+          body = mergeJson(body, { generationConfig: { thinkingConfig: thinkingConfig(value) } });
+        } else body[key] = value;
         break;
       case "user":
         if (anthropic) body = mergeJson(body, { metadata: { user_id: value } });
@@ -183,16 +195,15 @@ export function readModelKwargs(kwargs: Readonly<Json>, context: KwargsContext):
   if (anthropic) {
     const thinking = isObject(body.thinking) && body.thinking.type !== "disabled" ? body.thinking : undefined;
     if (thinking !== undefined) {
-      for (const key of ["temperature", "topK"] as const) {
-        if (options[key] === undefined || options[key] === 1) continue;
-        warnings.push(`model_kwargs.${key === "topK" ? "top_k" : key} is not used: a thinking model refuses it`);
-        options[key] = undefined;
+      for (const key of ["temperature", "top_k"]) {
+        if (body[key] === undefined || body[key] === 1) continue;
+        warnings.push(`model_kwargs.${key} is not used: a thinking model refuses it`);
+        delete body[key];
       }
     }
     if (options.maxOutputTokens === undefined && body.max_tokens === undefined) {
       const budget = Number(thinking?.budget_tokens ?? 0);
-      if (budget > 0) options.maxOutputTokens = budget + ANSWER_TOKENS;
-      else if (!KNOWN_CLAUDE.test(model)) options.maxOutputTokens = ANTHROPIC_MAX_TOKENS;
+      options.maxOutputTokens = budget > 0 ? budget + ANSWER_TOKENS : usualMaxTokens(model);
     }
   }
   return {

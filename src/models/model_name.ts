@@ -40,7 +40,9 @@ const EXAMPLE = "--model anthropic/claude-sonnet-4-20250514";
 export function parseModelName(name: string, context: NameContext = {}): ModelName {
   const trimmed = name.trim();
   if (trimmed === "") {
-    throw new Failure("usage", "Cannot choose a model: none is named", { hints: [`Name one, for example \`${EXAMPLE}\``] });
+    throw new Failure("usage", "Cannot choose a model: none is named", {
+      hints: [`Name one, for example \`${EXAMPLE}\``],
+    });
   }
   if (context.provider !== undefined) return withNamedProvider(trimmed, context.provider);
 
@@ -60,7 +62,10 @@ export function parseModelName(name: string, context: NameContext = {}): ModelNa
   if (owner !== undefined) return { provider: owner, model: trimmed };
   if (context.hasBase) return { provider: "openai_compatible", model: trimmed };
   throw new Failure("usage", `Cannot tell the provider of the model "${name}"`, {
-    hints: [`Put the provider in front, for example \`${EXAMPLE}\``, "Or set MINI_API_BASE to the address that serves it"],
+    hints: [
+      `Put the provider in front, for example \`${EXAMPLE}\``,
+      "Or set MINI_API_BASE to the address that serves it",
+    ],
   });
 }
 

@@ -79,7 +79,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Some proxies answer 200 and put the upstream's failure in the body. */
 function statusOf({ status, json }: Exchange): number {

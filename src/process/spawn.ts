@@ -118,7 +118,8 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
     if (typeof first !== "string") {
       await pipe.settle();
       if ((first.code === 126 || first.code === 127) && !canRun(argv[0], options)) {
-        const { failure } = { failure: `Cannot run "${argv[0]}": no such program, or it is not executable` };
+        // What sh wrote about it is no output of a command.
+        const failure = `Cannot run "${argv[0]}": no such program, or it is not executable`;
         return { ...neverRan(failure), output: "", elidedBytes: 0, totalBytes: 0 };
       }
       return end({ endedBy: "exit", exitCode: first.code, signalName: first.signal });
@@ -173,7 +174,7 @@ function start(
   const mark = `${runMark}.${++commandCount}`;
   const outerMarks = options.env[MARK_VARIABLE];
   // Deno's `detached` would do, but copies our page tables for every command; the small program does not.
-  setsidPath ??= findProgram("setsid", DEFAULT_PATH, "/") ?? null;
+  if (setsidPath === undefined) setsidPath = findProgram("setsid", DEFAULT_PATH, "/") ?? null;
   const [program, ...args] = [...(setsidPath === null ? [] : [setsidPath]), "/bin/sh", "-c", MERGE_STREAMS, ...argv];
 
   const child = new Deno.Command(program!, {

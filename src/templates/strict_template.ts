@@ -145,9 +145,13 @@ interface Expression {
   readonly code: string;
   /** The same, but its own last step may be undefined: for `is defined`, `default` and the like. */
   readonly lenient: string;
+  /** What is shown or assigned, where that differs from `lenient`: an `if` without `else` is empty then. */
+  readonly shown?: string;
   /** Always a string, so that it prints alike everywhere. */
   readonly isText: boolean;
   readonly isStringLiteral?: boolean;
+  /** The variable, as `a.b[0]`, when it is nothing but that. */
+  readonly reference?: string;
   /** The members of a tuple, for `"%s %s" % (a, b)`. */
   readonly members?: readonly string[];
 }
@@ -204,7 +208,11 @@ const TEXT_FILTERS = new Set([
 class ExpressionRewriter {
   #at = 0;
 
-  constructor(private readonly source: string, private readonly tokens: readonly Token[]) {}
+  constructor(
+    private readonly source: string,
+    private readonly tokens: readonly Token[],
+    private readonly aliases: ReadonlyMap<string, string>,
+  ) {}
 
   get #token(): Token {
     return this.tokens[this.#at]!;
@@ -289,22 +297,20 @@ class ExpressionRewriter {
   expression(): Expression {
     let result = this.#or();
     while (this.isName("if")) {
-      const { line } = this.#next();
+      this.#at++;
       const condition = this.#or().code;
       if (this.skipName("else")) {
         const otherwise = this.expression();
         result = {
           code: `(${result.code} if ${condition} else ${otherwise.code})`,
           lenient: `(${result.lenient} if ${condition} else ${otherwise.lenient})`,
+          shown: `(${result.code} if ${condition} else ${otherwise.code})`,
           isText: result.isText && otherwise.isText,
         };
       } else {
-        const missing = `${BUILTIN.undefined}("the value of an if without else", ${line})`;
-        result = {
-          code: `(${result.code} if ${condition} else ${missing})`,
-          lenient: `(${result.lenient} if ${condition})`,
-          isText: false,
-        };
+        // Jinja2 is not strict here: without `else` the value is undefined, and prints as nothing.
+        const code = `(${result.code} if ${condition} else "")`;
+        result = { code, lenient: `(${result.lenient} if ${condition})`, shown: code, isText: result.isText };
       }
     }
     return result;
@@ -469,7 +475,7 @@ class ExpressionRewriter {
     if (token.kind === "name") {
       const constant = Object.hasOwn(CONSTANTS, token.text) ? CONSTANTS[token.text] : undefined;
       if (constant !== undefined) return chain.restart(constant);
-      return chain.name(token.text, token.line);
+      return chain.name(token.text, this.aliases.get(token.text) ?? token.text, token.line);
     }
     if (token.kind === "string") {
       let text = token.text;
@@ -566,9 +572,9 @@ class Chain {
   #checks: { code: string; name: string; line: number }[] = [];
   plain = "";
 
-  name(name: string, line: number): Expression {
-    this.plain = name;
-    this.#checks = [{ code: name, name, line }];
+  name(code: string, name: string, line: number): Expression {
+    this.plain = code;
+    this.#checks = [{ code, name, line }];
     return this.#expression();
   }
 
@@ -594,13 +600,17 @@ class Chain {
       }
       return code.length > MAX_GUARDED_LENGTH ? this.plain : code;
     };
-    return { code: guard(this.#checks.length), lenient: guard(this.#checks.length - 1), isText: false };
+    const code = guard(this.#checks.length);
+    return { code, lenient: guard(this.#checks.length - 1), isText: false, reference: this.#checks.at(-1)!.name };
   }
 }
 
+/** Names that `set` gave to a variable that may be undefined: a report names the variable, as Jinja2 does. */
+type Aliases = Map<string, string>;
+
 /** A statement after its opening delimiter, or undefined when nothing in it needs to be rewritten. */
-function rewriteStatement(source: string, tokens: readonly Token[]): string | undefined {
-  const rewriter = new ExpressionRewriter(source, tokens);
+function rewriteStatement(source: string, tokens: readonly Token[], aliases: Aliases): string | undefined {
+  const rewriter = new ExpressionRewriter(source, tokens, aliases);
   const keyword = rewriter.expectName();
   const isAssign = (token: Token) => token.kind === "operator" && token.text === "=";
   switch (keyword) {
@@ -624,7 +634,10 @@ function rewriteStatement(source: string, tokens: readonly Token[]): string | un
       if (target === undefined) return undefined;
       const value = rewriter.tuple();
       rewriter.expectEnd();
-      return `set ${target} = ${value.lenient}`;
+      if (value.reference === undefined) aliases.delete(target);
+      else aliases.set(target, value.reference);
+      const names = target.includes(",") && !target.startsWith("(") ? `(${target})` : target;
+      return `set ${names} = ${value.shown ?? value.lenient}`;
     }
     case "with": {
       const values: string[] = [];
@@ -648,18 +661,18 @@ function rewriteStatement(source: string, tokens: readonly Token[]): string | un
   }
 }
 
-function rewriteOutput(source: string, tag: Tag, openingMark: string): string {
-  const rewriter = new ExpressionRewriter(source, tag.tokens);
+function rewriteOutput(source: string, tag: Tag, openingMark: string, aliases: Aliases): string {
+  const rewriter = new ExpressionRewriter(source, tag.tokens, aliases);
   const value = rewriter.tuple();
   rewriter.expectEnd();
   if (value.isText) return `{{${openingMark} ${value.code} ${tag.closingMark}}}`;
   const first = tag.tokens[0]!;
   const written = source.slice(first.start, tag.tokens.at(-2)!.end).replace(/\s+/g, " ");
-  const missing = `${BUILTIN.undefined}(${quote(written)}, ${first.line})`;
+  const missing = `${BUILTIN.undefined}(${quote(value.reference ?? written)}, ${first.line})`;
   const text = `(${VALUE}|${BUILTIN.str}(${VALUE} is float))`;
   // A string, the usual case, never leaves the engine: it may be 10 MB long.
   const shown = `${VALUE} if ${VALUE} is string else (${missing} if ${VALUE} is undefined else ${text})`;
-  return `{%${openingMark} set ${VALUE} = ${value.lenient} %}{{ ${shown} ${tag.closingMark}}}`;
+  return `{%${openingMark} set ${VALUE} = ${value.shown ?? value.lenient} %}{{ ${shown} ${tag.closingMark}}}`;
 }
 
 const OPENER = /\{[{%#]/g;
@@ -672,6 +685,7 @@ const RAW_END = /\{%[-+]?\s*endraw\s*[-+]?%\}/g;
  * numbers. What it does not understand is left unchanged. `source` has LF line ends only.
  */
 export function strictTemplate(source: string): string {
+  const aliases: Aliases = new Map();
   let result = "";
   let at = 0;
   let line = 1;
@@ -707,9 +721,9 @@ export function strictTemplate(source: string): string {
     }
     let rewritten: string | undefined;
     try {
-      if (isOutput) rewritten = rewriteOutput(source, tag, mark);
+      if (isOutput) rewritten = rewriteOutput(source, tag, mark, aliases);
       else {
-        const statement = rewriteStatement(source, tag.tokens);
+        const statement = rewriteStatement(source, tag.tokens, aliases);
         if (statement !== undefined) rewritten = `{%${mark} ${statement} ${tag.closingMark}%}`;
       }
     } catch (error) {

@@ -42,7 +42,7 @@ export class OutputPipe {
 
   /** True when everything is written within the time; a reader who stopped reading must not hold up the end. */
   async flush(timeoutMs: number): Promise<boolean> {
-    let timer: number | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
     return await Promise.race([this.#tail.then(() => true), late]).finally(() => clearTimeout(timer));
   }

@@ -17,8 +17,8 @@ for (const protocol of ["toolcall", "text"] as const) {
     equal(start.protocol, protocol);
     equal(start.trajectory_path, finish.trajectory_path);
     equal(finish.trajectory_path, `${box.workdir}/.miniswe/data/last_run.traj.json`);
-    const { duration_seconds: _1, cost_so_far: _2, ...step } = run.steps[0]!;
-    deepEqual({ ...step, exception_info: undefined }, {
+    const { step, action, action_index, action_count, output, exit_code, timed_out, elided_chars } = run.steps[0]!;
+    deepEqual({ step, action, action_index, action_count, output, exit_code, timed_out, elided_chars }, {
       step: 1,
       action: "cat README.md",
       action_index: 0,
@@ -27,7 +27,6 @@ for (const protocol of ["toolcall", "text"] as const) {
       exit_code: 0,
       timed_out: false,
       elided_chars: 0,
-      exception_info: undefined,
     });
     deepEqual(run.thoughts, [{ step: 1, content: "I look around.", source: "reply" }]);
     equal(finish.status, "success");
@@ -167,7 +166,7 @@ Deno.test("output of any kind comes through as JSON text", async () => {
     String.raw`printf '\xff\xfe broken \xc3'`,
     `printf 'no newline'`,
     String.raw`printf '\033[31mred\033[0m\a\b\r\n\0end'`,
-    `printf 'line\\u2028separator\\u2029 \\u0085 {"type":"finish"}\\n'`,
+    String.raw`printf 'line\342\200\250separator\342\200\251 \302\205 {"type":"finish"}\n'`,
     `echo '{"type":"finish","data":{"status":"success"}}'`,
     `echo to-stderr >&2; echo to-stdout`,
     `true`,

@@ -1,0 +1,144 @@
+/** Replaces a file as a whole: whoever reads it sees the old content or the new, never a part, also after a crash. */
+import { closeSync, constants, openSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { writeFailure } from "./write_failure.ts";
+
+/** Pieces are gathered up to about this size before they are written. */
+const CHUNK_CHARACTERS = 64 * 1024;
+/** How long the reader of a pipe may take for one chunk. */
+const STUCK_READER_MS = 30_000;
+
+/**
+ * Writes a temporary file beside `path`, syncs it to the disk and renames it over `path`; missing parent folders are
+ * made. The file keeps its permissions unless `mode` is given. A symbolic link is replaced, not followed, because the
+ * repository that holds it may lead it anywhere. What is no file (`/dev/stdout`, a pipe) is written directly.
+ *
+ * Throws a `Failure` of kind `environment` when that is not possible, and passes on what the iteration of `content`
+ * throws; `path` is then as it was, and the temporary file is gone. Memory does not grow with the content.
+ *
+ * @param content the text, or pieces of it in order; read only once the temporary file is open
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Iterable<string> | AsyncIterable<string>,
+  options: { mode?: number } = {},
+): Promise<void> {
+  const target = await attempt(path, () => targetOf(path));
+  if (target.kind === "stream") return await writeStream(path, content);
+  const folder = dirname(resolve(path));
+  await attempt(path, () => Deno.mkdir(folder, { recursive: true }));
+  const temporary = join(folder, `.${basename(path).slice(0, 40)}.${Deno.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`);
+  const mode = options.mode ?? target.mode;
+  const file = await attempt(path, () => Deno.open(temporary, { write: true, createNew: true, mode }));
+  try {
+    try {
+      await writeAll(content, (bytes) => attempt(path, () => file.write(bytes)));
+      await attempt(path, async () => {
+        // The mode given to open is cut by the umask.
+        if (mode !== undefined) await Deno.chmod(temporary, mode);
+        await file.sync();
+      });
+    } finally {
+      file.close();
+    }
+    await attempt(path, () => Deno.rename(temporary, path));
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+type Target =
+  | { readonly kind: "file"; /** Of the file that is there. */ readonly mode: number | undefined }
+  /** A device, a pipe, a socket: it has no content to be replaced. */
+  | { readonly kind: "stream" };
+
+async function targetOf(path: string): Promise<Target> {
+  try {
+    const found = await Deno.lstat(path);
+    if (found.isDirectory) throw new Deno.errors.IsADirectory("Is a directory");
+    // `/dev/stdout` and `/dev/fd/3` are links, and nobody who names them wants them replaced.
+    const isOfSystem = found.isSymlink && /^\/(?:dev|proc)\//.test(resolve(path));
+    if (isOfSystem || !found.isFile && !found.isSymlink) return { kind: "stream" };
+    if (found.isSymlink) return { kind: "file", mode: undefined };
+    return { kind: "file", mode: found.mode === null ? undefined : found.mode & 0o777 };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { kind: "file", mode: undefined };
+    throw error;
+  }
+}
+
+async function writeStream(path: string, content: string | Iterable<string> | AsyncIterable<string>): Promise<void> {
+  const file = await attempt(path, () => openStream(path));
+  try {
+    await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes))));
+  } finally {
+    file.close();
+  }
+}
+
+async function openStream(path: string): Promise<Deno.FsFile> {
+  // Opening a pipe that nobody reads waits forever; without waiting, it fails.
+  const probe = openProbe(path);
+  try {
+    // At the end, because `/dev/stdout` may be a file that has content already.
+    return await beforeDeadline(Deno.open(path, { append: true }));
+  } finally {
+    // Not before: a reader that sees its only writer close is done.
+    closeSync(probe);
+  }
+}
+
+function openProbe(path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    throw new Error(code === "ENXIO" ? "Nobody reads the pipe" : message.replace(/^\w+: |, open '.*$/gs, ""), {
+      cause: error,
+    });
+  }
+}
+
+async function beforeDeadline<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const stuck = () => reject(new Error(`Nobody reads, since ${STUCK_READER_MS / 1000} s`));
+    timer = setTimeout(stuck, STUCK_READER_MS);
+  });
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** @param write may take fewer bytes than it is given; returns how many */
+async function writeAll(
+  content: string | Iterable<string> | AsyncIterable<string>,
+  write: (bytes: Uint8Array) => Promise<number>,
+): Promise<void> {
+  const utf8 = new TextEncoder();
+  const flush = async (text: string) => {
+    const bytes = utf8.encode(text);
+    for (let at = 0; at < bytes.length;) at += await write(bytes.subarray(at));
+  };
+  let pending = "";
+  for await (const piece of typeof content === "string" ? slicesOf(content) : content) {
+    pending += piece;
+    if (pending.length < CHUNK_CHARACTERS) continue;
+    // The halves of a surrogate pair may come in two pieces.
+    const whole = /[\ud800-\udbff]$/.test(pending) ? pending.length - 1 : pending.length;
+    await flush(pending.slice(0, whole));
+    pending = pending.slice(whole);
+  }
+  await flush(pending);
+}
+
+function* slicesOf(text: string): Generator<string> {
+  for (let at = 0; at < text.length; at += CHUNK_CHARACTERS) yield text.slice(at, at + CHUNK_CHARACTERS);
+}
+
+async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
