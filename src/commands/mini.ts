@@ -27,7 +27,7 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
     .option("-t, --task <text>", "What to do")
     .option("-m, --model <name>", "Model as provider/model, or scripted/FILE")
     .option("-p, --profile <name>", "Profile in {workdir}/.miniswe/configs (default: live)")
-    .option("-c, --config <spec>", "Config file or key=value; may be repeated, later ones win", collect, [] as string[])
+    .option("-c, --config <spec>", "Config file or key=value; may be repeated, later ones win", collect)
     .option("-w, --workdir <dir>", "Repository to work in (default: current directory)")
     .option("-y, --yolo", "Run commands without asking; always so in headless mode")
     .option("-l, --cost-limit <usd>", "End when the model calls have cost this much; 0: no limit", number("USD"))
@@ -47,7 +47,7 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
         });
       }
       const { runMini } = await import("./run_mini.ts");
-      done(await runMini(flags, io));
+      done(await runMini({ ...flags, config: flags.config ?? [] }, io));
     });
 }
 
@@ -78,7 +78,7 @@ function valueOf(args: readonly string[], short: string, long: string): string |
   return undefined;
 }
 
-function collect(value: string, previous: string[]): string[] {
+function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
 
