@@ -1,5 +1,7 @@
 /** Makes dist/gocore: bundles src/main.ts, then compiles the bundle into one executable. `deno task build` runs it. */
 
+/** What zod/mini exports as types alone. */
+const TYPE_NAMES = new Set(["infer", "input", "output"]);
 const root = new URL("../", import.meta.url).pathname;
 const bundle = `${root}dist/bundle`;
 
@@ -18,9 +20,18 @@ async function run(program: string, args: string[], cwd: string): Promise<void> 
 await Deno.remove(`${root}dist`, { recursive: true }).catch(() => {});
 await Deno.mkdir(bundle, { recursive: true });
 
-// The wasm of minijinja stays a file of its own: inlined as text it would cost 80 ms and 50 MB at each start.
-const bundleArgs = ["--code-splitting", "--minify", "--external", "minijinja", "--outdir", bundle, "src/main.ts"];
+// The wasm of minijinja stays a file of its own: inlined as text it would cost 80 ms and 50 MB at each start. So does
+// zod/mini: the bundler would put what we use of it into one chunk with the whole zod of the providers, 400 KB that
+// every start would load.
+const external = ["minijinja", "zod/mini"].flatMap((name) => ["--external", name]);
+const bundleArgs = ["--code-splitting", "--minify", ...external, "--outdir", bundle, "src/main.ts"];
 await run(Deno.execPath(), ["bundle", "--quiet", ...bundleArgs], root);
+
+const zodNames = await usedZodNames(`${root}src`);
+await Deno.writeTextFile(`${bundle}/zod_names.ts`, `export { ${zodNames.join(", ")} } from "zod/mini";\n`);
+const zodArgs = ["--minify", "--config", `${root}deno.json`, "--output", "zod_mini.js", "zod_names.ts"];
+await run(Deno.execPath(), ["bundle", "--quiet", ...zodArgs], bundle);
+await Deno.remove(`${bundle}/zod_names.ts`);
 
 const minijinja = new URL(".", import.meta.resolve("minijinja")).pathname;
 await Deno.mkdir(`${bundle}/minijinja`);
@@ -30,9 +41,23 @@ for await (const { name, isFile } of Deno.readDir(minijinja)) {
 // A configuration of its own, because compile embeds every package that the project's lock file names.
 await Deno.writeTextFile(
   `${bundle}/deno.json`,
-  JSON.stringify({ imports: { minijinja: "./minijinja/minijinja_js.js" } }),
+  JSON.stringify({ imports: { "minijinja": "./minijinja/minijinja_js.js", "zod/mini": "./zod_mini.js" } }),
 );
 
 const compiler = Deno.env.get("COMPILE_DENO") ?? Deno.execPath();
 const compileArgs = ["--no-check", "--no-code-cache", "-A", "--output", `${root}dist/gocore`, "main.js"];
 await run(compiler, ["compile", "--quiet", ...compileArgs], bundle);
+
+/** The values that src/ takes from zod/mini, which it imports as `z` everywhere. */
+async function usedZodNames(folder: string): Promise<string[]> {
+  const names = new Set<string>();
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) { for (const used of await usedZodNames(path)) names.add(used); }
+    if (!name.endsWith(".ts")) continue;
+    const text = await Deno.readTextFile(path);
+    if (!text.includes('import * as z from "zod/mini"')) continue;
+    for (const [, used] of text.matchAll(/\bz\.([a-z]\w*)/g)) if (!TYPE_NAMES.has(used!)) names.add(used!);
+  }
+  return [...names].sort();
+}

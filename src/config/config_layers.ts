@@ -49,7 +49,7 @@ export async function loadConfigLayers(
   for (const spec of configSpecs) {
     const option = KEY_VALUE.exec(spec);
     if (option) {
-      explicit.push(optionLayer(spec, option[1]!, option[2]!));
+      explicit.push(optionLayer(option[1]!, option[2]!));
     } else {
       hasFile = true;
       explicit.push(await configFileLayer(spec, home, cwd));
@@ -94,12 +94,12 @@ function mergeMappings(under: Mapping, over: Mapping): Mapping {
   return merged;
 }
 
-function optionLayer(spec: string, key: string, text: string): ConfigLayer {
+function optionLayer(key: string, text: string): ConfigLayer {
   const path = key.split(".");
   if (path.includes("")) {
     throw new Failure(
       "usage",
-      `Cannot use "-c ${spec}": need a key such as agent.step_limit before "=", found "${key}"`,
+      `Cannot use "-c ${key}=…": need a key such as agent.step_limit before "="`,
       {
         hints: ["Write `-c agent.step_limit=100`, or `-c ./name=with-equals.yaml` for a file of that name"],
       },

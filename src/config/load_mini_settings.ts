@@ -192,16 +192,16 @@ function writeEnvAsText(merged: Mapping, layers: readonly ConfigLayer[]): void {
 
 function problemsFailure(problems: readonly Problem[], layers: readonly ConfigLayer[]): Failure {
   const lines = problems.slice(0, MAX_PROBLEMS).map(({ path, finding }) => {
-    const place = layerOf(layers, path)?.locate(path) ?? layers.at(-1)?.label ?? "configuration";
-    return `${place}: ${path.join(".")}: ${finding}`;
+    const key = path.join(".");
+    const place = layerOf(layers, path)?.locate(path) ?? "configuration";
+    return `${place === `-c ${key}` ? place : `${place}: ${key}`}: ${finding}`;
   });
   const more = problems.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
-  const [only] = lines;
   const hints = [...new Set(problems.flatMap(({ hint }) => hint ?? []))];
   return new Failure(
     "usage",
-    `Cannot use the configuration: ${lines.length === 1 ? only : ["", ...lines].join("\n  ")}`,
+    `Cannot use the configuration:${lines.length === 1 ? ` ${lines[0]}` : ["", ...lines].join("\n  ")}`,
     { hints: hints.length > 0 ? hints : ["`.miniswe/configs/live.yaml`, as generated, explains every key"] },
   );
 }

@@ -89,14 +89,15 @@ export function connectionFailure(
   error: unknown,
   context: FailureContext,
 ): AttemptFailure {
-  const started = exchange.status !== undefined;
   const reason = connectionReason(error, context.secrets);
+  // Whether the head had come before a reset is chance.
+  const started = exchange.status !== undefined || reason === CLOSED;
   const address = safeUrl(exchange.url);
   return {
     type: "APIConnectionError",
     retryable: !/certificate|blocked|invalid url/i.test(reason),
     status: undefined,
-    finding: started ? "the reply broke off" : `no connection to ${address}`,
+    finding: started ? "the connection broke before the reply was complete" : `no connection to ${address}`,
     detail: reason,
     waitMs: undefined,
     timedOut: false,
@@ -291,6 +292,8 @@ function providerMessage({ json, text }: Pick<Exchange, "json" | "text">): strin
   return title ?? text?.slice(0, 4 * DETAIL_CHARACTERS) ?? "";
 }
 
+const CLOSED = "it was closed";
+
 function connectionReason(error: unknown, secrets: readonly string[]): string {
   const texts: string[] = [];
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
@@ -298,7 +301,7 @@ function connectionReason(error: unknown, secrets: readonly string[]): string {
   }
   const all = texts.join(": ");
   if (/refused/i.test(all)) return "connection refused";
-  if (/reset|broken pipe|unexpected end|incomplete|closed before/i.test(all)) return "the connection was closed";
+  if (/reset|broken pipe|unexpected end|incomplete|closed before/i.test(all)) return CLOSED;
   if (/dns|resolve|lookup|name or service/i.test(all)) return "the host is not known";
   return tell(all, secrets);
 }

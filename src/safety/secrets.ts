@@ -125,14 +125,14 @@ function toBase64(bytes: Uint8Array): string {
  * Where a token may begin: not inside a word, but after an escape of JSON (`\n`) or of a URL (`%20`), whose last letter
  * is none of the text's.
  */
-const START = String.raw`(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))`;
+const startOutside = (word: string) => String.raw`(?:(?<!${word})|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))`;
 
 /**
  * Credentials that are known by their look. Each begins with a literal and can fail only within a bounded number of
  * characters (or, the JSON web token, once per run of its characters), so that no text costs more than linear time.
  */
 const SHAPES = new RegExp(
-  START + "(?:" + [
+  startOutside("[A-Za-z0-9]") + "(?:" + [
     // OpenAI, Anthropic, OpenRouter and others. Hyphenated words alone are CSS classes (`sk-folding-cube`).
     String.raw`sk-(?:(?:ant|proj|or|svcacct|admin|lf)-[\w-]{12,}|[A-Za-z0-9]{20,}|(?=[\w-]{0,60}\d)[\w-]{32,})`,
     String.raw`[sr]k_(?:live|test)_[A-Za-z0-9]{16,}`,
@@ -147,7 +147,7 @@ const SHAPES = new RegExp(
     String.raw`npm_[A-Za-z0-9]{36}`,
     String.raw`gsk_[A-Za-z0-9]{40,}`,
     String.raw`xai-[A-Za-z0-9]{40,}`,
-    String.raw`(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*`,
+    startOutside(String.raw`[\w-]`) + String.raw`eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*`,
   ].join("|") + ")",
   "g",
 );

@@ -96,6 +96,41 @@ const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">":
 
 const escapeHtml: Filter = (value) => pythonStr(value).replace(/[&<>'"]/g, (character) => HTML[character]!);
 
+/** Python's `list[start:stop:step]`. */
+function sliceList(list: readonly unknown[], start: number | undefined, stop: number | undefined, step: number) {
+  const [lowest, highest] = step > 0 ? [0, list.length] : [-1, list.length - 1];
+  const clamp = (index: number) => Math.min(highest, Math.max(lowest, index < 0 ? index + list.length : index));
+  const from = start === undefined ? (step > 0 ? lowest : highest) : clamp(start);
+  const to = stop === undefined ? (step > 0 ? highest : lowest) : clamp(stop);
+  const slice: unknown[] = [];
+  for (let at = from; step > 0 ? at < to : at > to; at += step) slice.push(list[at]);
+  return slice;
+}
+
+/** Python's `text[start:stop]`: by code points, without an array of all of them. */
+function sliceText(text: string, start = 0, stop = Infinity): string {
+  let points = 0;
+  for (let at = 0; at < text.length; at++) if (!isSecondHalf(text, at)) points++;
+  const from = start < 0 ? Math.max(0, start + points) : start;
+  const to = stop < 0 ? stop + points : stop;
+  let begin = text.length;
+  let end = text.length;
+  for (let at = 0, point = 0; at < text.length; at++) {
+    if (isSecondHalf(text, at)) continue;
+    if (point === from) begin = at;
+    if (point >= to) {
+      end = at;
+      break;
+    }
+    point++;
+  }
+  return text.slice(Math.min(begin, end), end);
+}
+
+function isSecondHalf(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xdc00 && (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
+}
+
 /** The argument at `index`, or the one of that name. */
 function argument(args: readonly unknown[], named: ReadonlyMap<string, unknown>, index: number, name: string): unknown {
   return args.length > index ? args[index] : named.get(name);
@@ -104,6 +139,18 @@ function argument(args: readonly unknown[], named: ReadonlyMap<string, unknown>,
 /** Each may throw a TypeError or RangeError whose message names no contents of variables. */
 export const PYTHON_FILTERS: Readonly<Record<string, Filter>> = {
   [BUILTIN.str]: (value, [isFloat]) => pythonStr(value, isFloat === true),
+  [BUILTIN.slice]: (value, [start, stop, step]) => {
+    const indices = [start, stop, step].map((index) => {
+      if (index === null || index === undefined) return undefined;
+      if (typeof index === "number" && Number.isInteger(index)) return index;
+      throw new TypeError("indices must be integers or none");
+    });
+    const [from, to, by = 1] = indices;
+    if (by === 0) throw new RangeError("the step must not be zero");
+    if (typeof value === "string" && by === 1) return sliceText(value, from, to);
+    const slice = sliceList(listOf(value), from, to, by);
+    return typeof value === "string" ? slice.join("") : slice;
+  },
   [BUILTIN.strFormat]: (value, args, named) => formatBraces(pythonStr(value), args, named),
   [BUILTIN.round]: (value, [, ...args], named) => {
     if (typeof value === "boolean") return Number(value);

@@ -62,7 +62,6 @@ interface FormatSpec {
   readonly align: string;
   readonly sign: string;
   readonly alternate: boolean;
-  readonly zero: boolean;
   readonly width: number;
   readonly grouping: string;
   readonly precision: number | undefined;
@@ -183,7 +182,6 @@ export function formatPercent(template: string, args: readonly unknown[], named:
         align: left ? "<" : ">",
         sign: flags.includes("+") ? "+" : flags.includes(" ") ? " " : "",
         alternate: flags.includes("#"),
-        zero,
         width: Math.abs(widthValue),
         grouping: "",
         precision: precisionValue,
@@ -250,7 +248,6 @@ function formatWithSpec(value: unknown, specText: string): string {
     align: align ?? (zero !== undefined && isNumber ? "=" : isNumber ? ">" : "<"),
     sign,
     alternate: alternate !== undefined,
-    zero: zero !== undefined,
     width: Number(width ?? 0),
     grouping,
     precision: precision === undefined ? undefined : Number(precision),

@@ -8,6 +8,8 @@ export const BUILTIN = {
   str: "gocore__str",
   /** Filter `(isFloat, precision, method)`. */
   round: "gocore__round",
+  /** Filter `(start, stop, step)`, each an integer or none: a slice. */
+  slice: "gocore__slice",
   /** Filter: `str.format`. */
   strFormat: "gocore__str_format",
 } as const;
@@ -415,10 +417,10 @@ class ExpressionRewriter {
         else current = chain.step(current, `.${attribute.text}`, nameSoFar(), first.line);
       } else if (this.#isOperator("[")) {
         this.#at++;
-        const { code, isSlice } = this.#subscript();
-        current = isSlice
-          ? chain.restart(`${current.code}[${code}]`)
-          : chain.step(current, `[${code}]`, nameSoFar(), first.line);
+        const parts = this.#subscript();
+        current = parts.length === 1
+          ? chain.step(current, `[${parts[0]}]`, nameSoFar(), first.line)
+          : chain.restart(sliced(current.code, parts));
       } else if (this.#isOperator("(")) {
         // An unknown function is reported by the engine, by name; a guard would hide `caller` and `loop` from it.
         current = chain.restart(`${chain.plain}(${this.#arguments().join(", ")})`);
@@ -436,19 +438,17 @@ class ExpressionRewriter {
     return chain.restart(`${receiver}.${method}(${given.join(", ")})`);
   }
 
-  #subscript(): { code: string; isSlice: boolean } {
+  /** One part for an index; two or three for a slice, empty where nothing was written. */
+  #subscript(): string[] {
     const parts: string[] = [""];
-    let isSlice = false;
     while (!this.#isOperator("]")) {
-      if (this.#skipOperator(":")) {
-        isSlice = true;
-        parts.push("");
-      } else if (parts.at(-1) === "") parts[parts.length - 1] = this.expression().code;
+      if (this.#skipOperator(":")) parts.push("");
+      else if (parts.at(-1) === "") parts[parts.length - 1] = this.expression().code;
       else throw new NotUnderstood();
     }
     this.#at++;
     if (parts.length > 3 || (parts.length === 1 && parts[0] === "")) throw new NotUnderstood();
-    return { code: parts.join(":"), isSlice };
+    return parts;
   }
 
   #arguments(): string[] {
@@ -550,13 +550,31 @@ class ExpressionRewriter {
   }
 }
 
+function sliced(code: string, parts: readonly string[]): string {
+  // The engine is quick, but wrong where a negative index reaches beyond the start: `"abc"[-5:]` is "abc" in Python.
+  if (parts.length === 2 && parts.every((part) => /^\d*$/.test(part))) return `${code}[${parts.join(":")}]`;
+  return `(${code}|${BUILTIN.slice}(${parts.map((part) => part === "" ? "none" : part).join(", ")}))`;
+}
+
 function asText(value: Expression): string {
   return value.isText ? value.code : `(${value.code}|${BUILTIN.str}(${value.code} is float))`;
 }
 
+/** `default(default_value="", boolean=False)`. The engine's own takes `default(none)` for a call without arguments. */
+function defaulted({ lenient }: Expression, args: readonly string[]): Expression {
+  const argument = (index: number, name: string) => {
+    const named = args.find((given) => given.startsWith(`${name}=`))?.slice(name.length + 1);
+    const positional = args[index];
+    return named ?? (positional !== undefined && /^(\w+=|\*)/.test(positional) ? undefined : positional);
+  };
+  const boolean = argument(1, "boolean");
+  const isGiven = `${lenient} is defined${boolean === undefined ? "" : ` and (not ${boolean} or ${lenient})`}`;
+  return strictly(`(${lenient} if ${isGiven} else ${argument(0, "default_value") ?? '""'})`);
+}
+
 function filtered(value: Expression, name: string, args: readonly string[]): Expression {
   const call = args.length === 0 ? "" : `(${args.join(", ")})`;
-  if (FILTERS_OF_UNDEFINED.has(name)) return strictly(`(${value.lenient}|${name}${call})`);
+  if (FILTERS_OF_UNDEFINED.has(name)) return defaulted(value, args);
   if (name === "string" && args.length === 0) return strictly(asText(value), true);
   // What comes back from a filter of ours is an integer whenever it is whole: JavaScript has one kind of number.
   if (name === "float") return strictly(`((${value.code}|float${call}) * 1.0)`);

@@ -1,7 +1,7 @@
 /** Everything that a run keeps is in `{workdir}/.miniswe`; nothing else is written, and the user's home is not read. */
 import { deepStrictEqual as deepEqual, ok } from "node:assert/strict";
 import { resolve } from "node:path";
-import { GOCORE_BIN, listing, Sandbox, submit } from "../support/gocore.ts";
+import { GOCORE_BIN, listing, MARKER, Sandbox, submit } from "../support/gocore.ts";
 import { startFakeProvider } from "../support/fake_provider.ts";
 
 Deno.test("a run makes nothing outside its .miniswe", async () => {
@@ -26,7 +26,9 @@ Deno.test({
   ignore: untraceable !== undefined,
   fn: async () => {
     await using box = await Sandbox.create();
-    await using provider = await startFakeProvider();
+    await using provider = startFakeProvider([{
+      toolCalls: [{ id: "call_1", arguments: { command: `echo ${MARKER}` } }],
+    }]);
     const trace = `${box.root}/trace`;
     await box.mini(["-t", "x", "--model", "anthropic/claude-sonnet-4-20250514"], {
       env: { MINI_API_BASE: provider.url, ANTHROPIC_API_KEY: "sk-dummy" },

@@ -598,7 +598,12 @@ const faults: Record<string, FaultCase> = {
     attempts: 1,
     says: /upstream/,
   },
-  "half a body": { script: [{ fault: "half" }], type: "APIConnectionError", attempts: 6, says: /broke off 6 times/ },
+  "half a body": {
+    script: [{ fault: "half" }],
+    type: "APIConnectionError",
+    attempts: 6,
+    says: /connection broke before the reply was complete 6 times/,
+  },
   "no answer": {
     script: [{ fault: "hang" }],
     type: "Timeout",

@@ -91,6 +91,13 @@ TEMPLATES = """
 {{ range(5) | list }} {{ range(2, 9, 3) | list }} {{ dict(a=1)['a'] }} {{ range(3) | map('string') | join }}
 {{ numbers | select('odd') | list }} {{ numbers | reject('equalto', 1) | list }} {{ numbers | batch(2) | list }} {% for key, value in {'b': 2, 'a': 1} | dictsort %}{{ key }}{{ value }}{% endfor %}
 {{ numbers | length }} {{ numbers | count }} {{ nested | length }} {{ numbers[0] }} {{ numbers[-1] }} {{ numbers[1:] }} {{ numbers[::-1] }}
+{{ missing | default(none) is none }} {{ nested.nope | default(none, true) }}{{ none | default(none) }} {{ missing | default(default_value='k') }}
+{{ (people | first).name }} {{ people[0]['name'][0] }} {{ (people | map(attribute='age') | sum) / people | length }}
+{% for x in [1, [2, [3]]] recursive %}{% if x is iterable %}({{ loop(x) }}){% else %}{{ x }}{% endif %}{% endfor %}
+{% for w in text.split() %}{{ w }};{% endfor %} {{ lines.strip().split('\\n') | first }} {{ output.output.split('cd')[0] | upper }}
+{{ cost * 1000000 }} {{ 0.1 + 0.2 }} {{ 1 / 3 }} {{ 100 * 1.1 }} {{ 5 // 2.0 }} {{ 7.0 }} {{ (ratio * 100) | round(1) }}%
+{{ count ~ '' | length }} {{ (count ~ '') | length }} {{ 2 - -1 }} {{ not not yes }} {{ not yes == no }} {{ yes | int + 1 }}
+{% set a = 1 %}{% for i in [1] %}{% set a = 2 %}{% endfor %}{{ a }} {% macro m(x, y=count) %}{{ x }}{{ y }}{% if y %}{{ m(0, 0) }}{% endif %}{% endmacro %}{{ m(1) }}
 {{ text.foo is defined }} {{ numbers[9] is defined }} {{ none.x is defined }}
 {% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %} {% for i in range(3) %}{{ loop.cycle('a', 'b') }}{% endfor %}
 {% for c in 'aé😀' %}[{{ c }}]{% endfor %} {% for i in 1, 2 %}{{ i }}{% endfor %}
@@ -138,6 +145,13 @@ TEMPLATES = """
 {{ debug }}
 """.strip("\n").split("\n")
 
+INDICES = ["", "-9", "-4", "-2", "0", "1", "3", "9"]
+SLICES = [
+    "".join(f"{{{{ {name}[{start}:{stop}{step}] | join }}}}," for start in INDICES for stop in INDICES)
+    for name in ("text", "numbers")
+    for step in ("", ":1", ":2", ":-1", ":-2")
+]
+
 WHITE_SPACE = [
     "ends with a newline\n",
     "ends with two\n\n",
@@ -162,7 +176,7 @@ def outcome(template):
 
 
 def main():
-    cases = [{"template": template, **outcome(template)} for template in TEMPLATES + WHITE_SPACE]
+    cases = [{"template": template, **outcome(template)} for template in TEMPLATES + SLICES + WHITE_SPACE]
     golden = {"variables": VARIABLES, "cases": cases}
     path = pathlib.Path(__file__).with_name("golden.json")
     path.write_text(json.dumps(golden, indent=2) + "\n")
