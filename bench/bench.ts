@@ -63,11 +63,13 @@ async function benchOneStep(): Promise<void> {
   );
   const start = median(results.gocore.map((run) => run.firstByteMs));
   row("exec to the `start` event (goal 60 ms)", { gocore: ms(start) });
-  for (const [label, figure, unit] of [["one-step run (goal 150 ms)", "wallMs", ms], [
-    "peak memory of it (goal 90 MB)",
-    "peakMb",
-    (value: number) => `${value.toFixed(0)} MB`,
-  ]] as const) {
+  for (
+    const [label, figure, unit] of [["one-step run (goal 150 ms)", "wallMs", ms], [
+      "peak memory of it (goal 90 MB)",
+      "peakMb",
+      (value: number) => `${value.toFixed(0)} MB`,
+    ]] as const
+  ) {
     const mine = median(results.gocore.map((run) => run[figure]));
     const other = results.peer && median(results.peer.map((run) => run[figure]));
     row(label, { gocore: unit(mine), ...(other && { peer: unit(other), ratio: ratio(mine, other) }) });
@@ -81,9 +83,10 @@ async function benchSteps(): Promise<void> {
   const results = await compare({ gocore: () => ours(model.url, "-l", "0", "--step-limit", "0") }, 3);
   const gaps = results.gocore.map(({ stdout }) => {
     const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
-    const times = events.filter(({ type }) => type === "step").map(({ timestamp, data }) =>
-      ({ at: Date.parse(timestamp), command: data.duration_seconds * 1000 })
-    );
+    const times = events.filter(({ type }) => type === "step").map(({ timestamp, data }) => ({
+      at: Date.parse(timestamp),
+      command: data.duration_seconds * 1000,
+    }));
     return times.slice(1).map((step, i) => step.at - times[i]!.at - step.command);
   });
   const mean = (from: number, to: number) =>

@@ -35,7 +35,11 @@ export function startLoopbackModel(steps: number): LoopbackModel {
             message: {
               role: "assistant",
               content: null,
-              tool_calls: [{ id, type: "function", function: { name: "bash", arguments: JSON.stringify({ command }) } }],
+              tool_calls: [{
+                id,
+                type: "function",
+                function: { name: "bash", arguments: JSON.stringify({ command }) },
+              }],
             },
           }],
           usage: { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 },

@@ -52,7 +52,11 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
 }
 
 /** In headless mode a wrong command line is told on stdout too, as any other end: scripts read nothing else. */
-export async function reportUsageFailure(failure: Failure, args: readonly string[], io: Io): Promise<number | undefined> {
+export async function reportUsageFailure(
+  failure: Failure,
+  args: readonly string[],
+  io: Io,
+): Promise<number | undefined> {
   const rest = args.slice(args.indexOf("mini") + 1);
   const end = rest.indexOf("--");
   const flags = end < 0 ? rest : rest.slice(0, end);

@@ -73,7 +73,11 @@ function openingOf(flags: MiniFlags, io: Io): Opening {
     run_id: newRunId(io.now()),
     protocol: null,
     config: [],
-    limits: { steps: flags.stepLimit ?? 0, cost_usd: flags.costLimit ?? 0, wall_time_seconds: flags.wallTimeLimit ?? 0 },
+    limits: {
+      steps: flags.stepLimit ?? 0,
+      cost_usd: flags.costLimit ?? 0,
+      wall_time_seconds: flags.wallTimeLimit ?? 0,
+    },
     trajectory_path: null,
   };
 }

@@ -161,7 +161,8 @@ export class Agent {
     }
     if (this.#warnedOfCost) return;
     this.#warnedOfCost = true;
-    const content = `The price of "${name}" is not known: its cost is reported as null, and the cost limit cannot stop it`;
+    const content =
+      `The price of "${name}" is not known: its cost is reported as null, and the cost limit cannot stop it`;
     await this.#parts.publish({ type: "log", data: { level: "warning", content, hints } });
   }
 
@@ -242,7 +243,10 @@ export class Agent {
       // v1 templates know no `exception_info`: the output is the only place where the model can read it.
       if (result.exceptionInfo !== "") output.output = `${result.exceptionInfo}\n${result.output}`;
     }
-    return this.#render("model.observation_template", model.observationTemplate, { output, action: { action: command } });
+    return this.#render("model.observation_template", model.observationTemplate, {
+      output,
+      action: { action: command },
+    });
   }
 
   #answer(

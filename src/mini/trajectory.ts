@@ -54,7 +54,9 @@ const ABANDONED: TrajectoryEnd = { exitStatus: "Killed", submission: "", cost: n
  *
  * @param entries opens the log from its start: the header `{kind:"run", info}`, then messages, then the end
  */
-export async function* trajectoryDocument(entries: () => AsyncIterable<Record<string, unknown>>): AsyncGenerator<string> {
+export async function* trajectoryDocument(
+  entries: () => AsyncIterable<Record<string, unknown>>,
+): AsyncGenerator<string> {
   let info: Record<string, unknown> = {};
   let end: TrajectoryEnd | undefined;
   const seen = { calls: 0, cost: 0 as number | null };

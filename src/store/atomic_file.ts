@@ -1,10 +1,11 @@
 /** Replaces a file as a whole: whoever reads it sees the old content or the new, never a part, also after a crash. */
-import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { writeFailure } from "./write_failure.ts";
 
 /** Pieces are gathered up to about this size before they are written. */
 const CHUNK_CHARACTERS = 64 * 1024;
+/** How long a pipe may have no reader. Opening it waits for one. */
+const NO_READER_MS = 3000;
 /** How long the reader of a pipe may take for one chunk. */
 const STUCK_READER_MS = 30_000;
 
@@ -71,40 +72,38 @@ async function targetOf(path: string): Promise<Target> {
 async function writeStream(path: string, content: string | Iterable<string> | AsyncIterable<string>): Promise<void> {
   const file = await attempt(path, () => openStream(path));
   try {
-    await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes))));
+    await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes), STUCK_READER_MS)));
   } finally {
     file.close();
   }
 }
 
 async function openStream(path: string): Promise<Deno.FsFile> {
-  // Opening a pipe that nobody reads waits forever; without waiting, it fails.
-  const probe = openProbe(path);
+  // At the end, because `/dev/stdout` may be a file that has content already.
+  const opening = Deno.open(path, { append: true });
   try {
-    // At the end, because `/dev/stdout` may be a file that has content already.
-    return await beforeDeadline(Deno.open(path, { append: true }));
-  } finally {
-    // Not before: a reader that sees its only writer close is done.
-    closeSync(probe);
-  }
-}
-
-function openProbe(path: string): number {
-  try {
-    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    return await beforeDeadline(opening, NO_READER_MS);
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    throw new Error(code === "ENXIO" ? "Nobody reads the pipe" : message.replace(/^\w+: |, open '.*$/gs, ""), {
-      cause: error,
-    });
+    if (error instanceof NobodyReads) await beforeDeadline(release(opening, path), NO_READER_MS).catch(() => {});
+    throw error;
   }
 }
 
-async function beforeDeadline<T>(work: Promise<T>): Promise<T> {
+/** An open that waits for a reader would wait on behind our back: it gets one, and the file is closed. */
+async function release(opening: Promise<Deno.FsFile>, path: string): Promise<void> {
+  // Opening a pipe for both never waits.
+  using _reader = await Deno.open(path, { read: true, write: true });
+  (await opening).close();
+}
+
+class NobodyReads extends Error {
+  override readonly message = "nobody reads it";
+}
+
+async function beforeDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    const stuck = () => reject(new Error(`Nobody reads, since ${STUCK_READER_MS / 1000} s`));
-    timer = setTimeout(stuck, STUCK_READER_MS);
+    timer = setTimeout(() => reject(new NobodyReads()), deadlineMs);
   });
   return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

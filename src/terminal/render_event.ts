@@ -19,14 +19,17 @@ export function renderEvent(event: Pick<RunEvent, "type" | "data">, options: Ren
   const { type, data } = event as RunEvent;
   switch (type) {
     case "start":
-      return `${paint("bold", "Task")}  ${paint("bold", data.task)}\n${paint("dim", `${data.model} in ${data.workdir}`)}\n`;
+      return `${paint("bold", "Task")}  ${paint("bold", data.task)}\n${
+        paint("dim", `${data.model} in ${data.workdir}`)
+      }\n`;
     case "thought":
       return `\n${escapeTerminal(data.content)}\n`;
     case "step": {
       const output = firstLines(data.output.trimEnd(), options.maxOutputLines ?? 40);
       const end = data.timed_out ? "timed out" : data.exit_code === 0 ? "" : `exit code ${data.exit_code}`;
       return `\n${paint("cyan", indent("$ ", data.action.trimEnd()))}\n` +
-        (output === "" ? "" : `${paint("dim", indent("  ", output))}\n`) + (end === "" ? "" : `  ${paint("yellow", end)}\n`);
+        (output === "" ? "" : `${paint("dim", indent("  ", output))}\n`) +
+        (end === "" ? "" : `  ${paint("yellow", end)}\n`);
     }
     case "log":
       return data.level === "debug" ? "" : `${paint(data.level === "error" ? "red" : "yellow", data.content)}\n`;
@@ -34,7 +37,9 @@ export function renderEvent(event: Pick<RunEvent, "type" | "data">, options: Ren
       return `\n${paint("red", data.error)}\n`;
     case "finish": {
       const text = `${data.status} after ${data.steps} steps in ${data.duration_seconds.toFixed(1)} s`;
-      return `\n${paint(data.status === "success" ? "green" : "red", text)}\n${escapeTerminal(data.result.trimEnd())}\n`;
+      return `\n${paint(data.status === "success" ? "green" : "red", text)}\n${
+        escapeTerminal(data.result.trimEnd())
+      }\n`;
     }
     case "cost":
       return paint("dim", data.total === null ? "Cost unknown" : `Cost ${data.total.toFixed(4)} USD`) + "\n";

@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { thoughtsIn } from "../../src/mini/thoughts.ts";
 
-const contents = (content: string, reasoning = "") => thoughtsIn({ content, reasoning }).map((thought) => thought.content);
+const contents = (content: string, reasoning = "") =>
+  thoughtsIn({ content, reasoning }).map((thought) => thought.content);
 
 Deno.test("thoughtsIn() gives the provider's reasoning first, then each tagged block in order", () => {
   deepEqual(
