@@ -1,6 +1,6 @@
 /** `deno task bench`: what people wait for, beside a peer in the same run. Needs dist/gocore (`deno task build`). */
 import { startLoopbackModel } from "./loopback_model.ts";
-import { compare, median, ms, type Program, ratio, row } from "./measure.ts";
+import { compare, type Measured, median, ms, type Program, ratio, row } from "./measure.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 const gocore = Deno.env.get("GOCORE_BIN") ?? `${root}dist/gocore`;
@@ -45,11 +45,17 @@ async function theirs(url: string, ...more: string[]): Promise<Program> {
   };
 }
 
+/** Without a peer there are our figures alone. */
+async function compareWithPeer(
+  mine: () => Promise<Program>,
+  other: () => Promise<Program>,
+): Promise<{ gocore: Measured[]; peer?: Measured[] }> {
+  return await (peer === undefined ? compare({ gocore: mine }, runs) : compare({ gocore: mine, peer: other }, runs));
+}
+
 async function benchHelp(): Promise<void> {
-  const results = await compare({
-    gocore: () => Promise.resolve({ argv: [gocore, "--help"] as [string, string] }),
-    ...(peer && { peer: () => Promise.resolve({ argv: [peer, "--help"] as [string, string] }) }),
-  }, runs);
+  const help = (program: string) => () => Promise.resolve<Program>({ argv: [program, "--help"] });
+  const results = await compareWithPeer(help(gocore), () => help(peer!)());
   const mine = median(results.gocore.map((run) => run.wallMs));
   const other = results.peer && median(results.peer.map((run) => run.wallMs));
   row("--help (goal 30 ms)", { gocore: ms(mine), ...(other && { peer: ms(other), ratio: ratio(mine, other) }) });
@@ -57,10 +63,7 @@ async function benchHelp(): Promise<void> {
 
 async function benchOneStep(): Promise<void> {
   await using model = startLoopbackModel(1);
-  const results = await compare(
-    { gocore: () => ours(model.url), ...(peer && { peer: () => theirs(model.url) }) },
-    runs,
-  );
+  const results = await compareWithPeer(() => ours(model.url), () => theirs(model.url));
   const start = median(results.gocore.map((run) => run.firstByteMs));
   row("exec to the `start` event (goal 60 ms)", { gocore: ms(start) });
   for (
@@ -76,28 +79,44 @@ async function benchOneStep(): Promise<void> {
   }
 }
 
-/** The time between two steps that is not the command's or the model's, early and late in a long run. */
+/**
+ * The time between two steps that is not the command's, early and late in a long run: what our own code adds with a
+ * scripted model, and with a provider also what building, sending and answering the growing request costs.
+ */
 async function benchSteps(): Promise<void> {
   const steps = 500;
+  const replies = `${scratch}/steps.yaml`;
+  await Deno.writeTextFile(
+    replies,
+    JSON.stringify([{ commands: ["true"], repeat: steps - 1 }, {
+      commands: ["echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"],
+    }]),
+  );
   await using model = startLoopbackModel(steps);
-  const results = await compare({ gocore: () => ours(model.url, "-l", "0", "--step-limit", "0") }, 3);
-  const gaps = results.gocore.map(({ stdout }) => {
-    const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
-    const times = events.filter(({ type }) => type === "step").map(({ timestamp, data }) => ({
-      at: Date.parse(timestamp),
-      command: data.duration_seconds * 1000,
-    }));
-    return times.slice(1).map((step, i) => step.at - times[i]!.at - step.command);
-  });
-  const mean = (from: number, to: number) =>
-    median(gaps.map((list) => list.slice(from, to).reduce((sum, gap) => sum + gap, 0) / (to - from)));
-  const early = mean(5, 55), late = mean(steps - 52, steps - 2);
-  row("time of a step besides its command", {
-    "steps 5-55": ms(early),
-    "steps 450-500": ms(late),
-    growth: `${(late / early).toFixed(2)}x`,
-    peak: `${median(results.gocore.map((run) => run.peakMb)).toFixed(0)} MB`,
-  });
+  const noLimits = ["-l", "0", "--step-limit", "0"];
+  const results = await compare({
+    "scripted model": () => ours(model.url, ...noLimits, "-m", `scripted/${replies}`),
+    "loopback provider": () => ours(model.url, ...noLimits),
+  }, 3);
+  for (const [name, runs] of Object.entries(results)) {
+    const gaps = runs.map(({ stdout }) => {
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const times = events.filter(({ type }) => type === "step").map(({ timestamp, data }) => ({
+        at: Date.parse(timestamp),
+        command: data.duration_seconds * 1000,
+      }));
+      return times.slice(1).map((step, i) => step.at - times[i]!.at - step.command);
+    });
+    const mean = (from: number, to: number) =>
+      median(gaps.map((list) => list.slice(from, to).reduce((sum, gap) => sum + gap, 0) / (to - from)));
+    const early = mean(5, 55), late = mean(steps - 52, steps - 2);
+    row(`a step besides its command, ${name}`, {
+      "steps 5-55": ms(early),
+      "steps 450-500": ms(late),
+      growth: `${(late / early).toFixed(2)}x`,
+      peak: `${median(runs.map((run) => run.peakMb)).toFixed(0)} MB`,
+    });
+  }
 }
 
 async function benchFlood(): Promise<void> {

@@ -63,7 +63,10 @@ export async function compare<K extends string>(
   programs: Record<K, () => Promise<Program>>,
   runs: number,
 ): Promise<Record<K, Measured[]>> {
-  const results = Object.fromEntries(Object.keys(programs).map((name) => [name, []])) as unknown as Record<K, Measured[]>;
+  const results = Object.fromEntries(Object.keys(programs).map((name) => [name, []])) as unknown as Record<
+    K,
+    Measured[]
+  >;
   for (let run = 0; run <= runs; run++) {
     for (const name of Object.keys(programs) as K[]) {
       const measured = await measure(await programs[name]());

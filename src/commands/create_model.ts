@@ -15,8 +15,22 @@ export async function createModel(
       import("node:path"),
     ]);
     const path = resolve(options.cwd, settings.name.slice(SCRIPTED.length));
-    return await loadScriptedModel(path, { name: settings.name, protocol: settings.protocol });
+    const { name, protocol, actionRegex } = settings;
+    return await loadScriptedModel(path, { name, protocol, wrap: (command) => wrapCommand(command, actionRegex) });
   }
   const { createProviderModel } = await import("../models/provider_model.ts");
   return createProviderModel({ ...settings, env: options.env });
+}
+
+/**
+ * A command as a model would write it for this pattern, so that one script works with every configuration: the pattern's
+ * own text with the command in place of its group. A pattern that is more than that gets a fenced block.
+ */
+export function wrapCommand(command: string, actionRegex: string): string {
+  const [before, after] = actionRegex.split(/\((?:\?<\w+>)?\.[*+]\??\)/).map((part) =>
+    part.replaceAll("\\s*", "").replaceAll("\\n", "\n").replace(/\\([^\w\s])/g, "$1")
+  );
+  const wrapped = `${before}${command}${after}`;
+  const found = [...wrapped.matchAll(new RegExp(actionRegex, "gsu"))];
+  return after !== undefined && found.length === 1 ? wrapped : `\`\`\`bash\n${command}\n\`\`\``;
 }

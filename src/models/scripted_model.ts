@@ -34,8 +34,8 @@ export interface ScriptedModelOptions {
   readonly name?: string;
   /** How `commands` are written; default: tool calls when the query offers the tool. */
   readonly protocol?: "toolcall" | "text";
-  /** The label of the fenced block in the text protocol; default `bash`. */
-  readonly fence?: string;
+  /** How a command is written in the text protocol; default a fenced block labelled `bash`. */
+  wrap?(command: string): string;
   readonly sleep?: Sleep;
 }
 
@@ -93,7 +93,7 @@ class ScriptedModel implements ChatModel {
     if (reply.delay_ms !== undefined && reply.delay_ms > 0) await sleep(reply.delay_ms, signal);
     if (reply.error !== undefined) return { ok: false, failure: toFailure(reply.error) };
     const protocol = this.#options.protocol ?? (bashTool ? "toolcall" : "text");
-    return { ok: true, value: toReply(reply, ++this.#given, protocol, this.#options.fence ?? "bash") };
+    return { ok: true, value: toReply(reply, ++this.#given, protocol, this.#options.wrap ?? inBashFence) };
   }
 
   #take(): ScriptedReply {
@@ -117,7 +117,14 @@ function toFailure({ status, message = "scripted error", retry_after: seconds }:
   return statusFailure({ url, status, headers, json, text: JSON.stringify(json) }, CONTEXT);
 }
 
-function toReply(reply: ScriptedReply, number: number, protocol: "toolcall" | "text", fence: string): ChatReply {
+const inBashFence = (command: string) => `\`\`\`bash\n${command}\n\`\`\``;
+
+function toReply(
+  reply: ScriptedReply,
+  number: number,
+  protocol: "toolcall" | "text",
+  wrap: (command: string) => string,
+): ChatReply {
   const commands = reply.commands ?? [];
   const toolCalls: ToolCall[] = (reply.tool_calls ?? []).map(({ name = "bash", arguments: given = {}, id }, index) => ({
     id: id ?? `call_${number}_${index + 1}`,
@@ -131,8 +138,7 @@ function toReply(reply: ScriptedReply, number: number, protocol: "toolcall" | "t
       toolCalls.push({ id, name: "bash", arguments: JSON.stringify({ command }) });
     }
   } else {
-    const blocks = commands.map((command) => `\`\`\`${fence}\n${command}\n\`\`\``);
-    content = [content, ...blocks].filter((part) => part !== "").join("\n\n");
+    content = [content, ...commands.map(wrap)].filter((part) => part !== "").join("\n\n");
   }
   const { usage, cost = 0 } = reply;
   return {

@@ -4,8 +4,6 @@ import { writeFailure } from "./write_failure.ts";
 
 /** Pieces are gathered up to about this size before they are written. */
 const CHUNK_CHARACTERS = 64 * 1024;
-/** How long a pipe may have no reader. Opening it waits for one. */
-const NO_READER_MS = 3000;
 /** How long the reader of a pipe may take for one chunk. */
 const STUCK_READER_MS = 30_000;
 
@@ -72,38 +70,25 @@ async function targetOf(path: string): Promise<Target> {
 async function writeStream(path: string, content: string | Iterable<string> | AsyncIterable<string>): Promise<void> {
   const file = await attempt(path, () => openStream(path));
   try {
-    await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes), STUCK_READER_MS)));
+    await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes))));
   } finally {
     file.close();
   }
 }
 
 async function openStream(path: string): Promise<Deno.FsFile> {
+  // Opening a pipe waits for its reader, and holds up the whole program in some versions of Deno; opening it for both
+  // never waits, and lets the next opening pass. Without a reader, the first write fails.
+  using _reader = (await Deno.stat(path)).isFifo ? await Deno.open(path, { read: true, write: true }) : undefined;
   // At the end, because `/dev/stdout` may be a file that has content already.
-  const opening = Deno.open(path, { append: true });
-  try {
-    return await beforeDeadline(opening, NO_READER_MS);
-  } catch (error) {
-    if (error instanceof NobodyReads) await beforeDeadline(release(opening, path), NO_READER_MS).catch(() => {});
-    throw error;
-  }
+  return await Deno.open(path, { append: true });
 }
 
-/** An open that waits for a reader would wait on behind our back: it gets one, and the file is closed. */
-async function release(opening: Promise<Deno.FsFile>, path: string): Promise<void> {
-  // Opening a pipe for both never waits.
-  using _reader = await Deno.open(path, { read: true, write: true });
-  (await opening).close();
-}
-
-class NobodyReads extends Error {
-  override readonly message = "nobody reads it";
-}
-
-async function beforeDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+async function beforeDeadline<T>(work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new NobodyReads()), deadlineMs);
+    const stuck = () => reject(new Error(`Its reader has taken nothing for ${STUCK_READER_MS / 1000} s`));
+    timer = setTimeout(stuck, STUCK_READER_MS);
   });
   return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -61,7 +61,9 @@ Deno.test("a YAML script answers with tool calls, its usage and its cost", async
 });
 
 Deno.test("without the tool, commands become fenced blocks", async () => {
-  const model = scriptedModel([{ content: "Look", commands: ["ls", "pwd"] }], { fence: "sh" });
+  const model = scriptedModel([{ content: "Look", commands: ["ls", "pwd"] }], {
+    wrap: (command) => `\`\`\`sh\n${command}\n\`\`\``,
+  });
   const { content, toolCalls } = await ask(model, { bashTool: false });
   equal(content, "Look\n\n```sh\nls\n```\n\n```sh\npwd\n```");
   deepEqual(toolCalls, []);

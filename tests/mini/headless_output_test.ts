@@ -1,0 +1,80 @@
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import type { RunEvent } from "../../src/events/event.ts";
+import { HeadlessOutput } from "../../src/mini/headless_output.ts";
+import { Redactor } from "../../src/safety/secrets.ts";
+
+function outputWith(options: { includeTimestamps?: boolean; maxOutputLength?: number } = {}) {
+  const lines: string[] = [];
+  const output = new HeadlessOutput({
+    write(line) {
+      lines.push(line);
+      return Promise.resolve();
+    },
+    redactor: new Redactor(["hunter2-secret"]),
+    includeTimestamps: true,
+    maxOutputLength: 0,
+    ...options,
+  });
+  return { output, lines };
+}
+
+const stepEvent = (output: string): RunEvent => ({
+  seq: 1,
+  time: "2026-11-21T00:00:00.000Z",
+  type: "step",
+  data: {
+    step: 1,
+    action: "x",
+    action_index: 0,
+    action_count: 1,
+    output,
+    exit_code: 0,
+    timed_out: false,
+    elided_bytes: 0,
+    elided_chars: 0,
+    duration_seconds: 0,
+    cost_so_far: 0,
+  },
+});
+
+const log = (content: string): RunEvent => ({
+  seq: 0,
+  time: "2026-11-21T00:00:00.000Z",
+  type: "log",
+  data: { level: "info", content },
+});
+
+Deno.test("HeadlessOutput writes one line of type, data and timestamp per event", async () => {
+  const { output, lines } = outputWith();
+  await output.show(log("a\nb\u2028c"));
+  equal(lines.length, 1);
+  deepEqual(lines[0]!.split("\n").length, 2);
+  deepEqual(JSON.parse(lines[0]!), {
+    type: "log",
+    data: { level: "info", content: "a\nb\u2028c" },
+    timestamp: "2026-11-21T00:00:00.000Z",
+  });
+});
+
+Deno.test("HeadlessOutput leaves timestamps out on request, and secrets always", async () => {
+  const { output, lines } = outputWith();
+  output.configure({ includeTimestamps: false });
+  await output.show(log("the key is hunter2-secret"));
+  deepEqual(JSON.parse(lines[0]!), { type: "log", data: { level: "info", content: "the key is [redacted]" } });
+});
+
+Deno.test("HeadlessOutput keeps head and tail of a long output and counts what it left out, by character", async () => {
+  const { output, lines } = outputWith({ maxOutputLength: 10 });
+  await output.show(stepEvent("a".repeat(5) + "😀".repeat(7) + "b".repeat(5)));
+  const { data } = JSON.parse(lines[0]!);
+  equal(data.elided_chars, 7);
+  match(data.output, /^a{5}\n.*7 characters.*\nb{5}$/);
+  ok(!data.output.includes("😀"));
+});
+
+Deno.test("HeadlessOutput shows an output of exactly the limit whole, counted by character", async () => {
+  const { output, lines } = outputWith({ maxOutputLength: 4 });
+  await output.show(stepEvent("😀😀😀😀"));
+  const { data } = JSON.parse(lines[0]!);
+  deepEqual([data.output, data.elided_chars], ["😀😀😀😀", 0]);
+});
