@@ -1,6 +1,6 @@
 /** Readers of stdout that go away, do not read, or cannot take what is written. */
 import { deepStrictEqual as deepEqual, match, notStrictEqual, strictEqual as equal } from "node:assert/strict";
-import { exists, gocoreCommand, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
+import { gocoreCommand, listing, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
 
 const SAVED = ".miniswe/data/last_run.traj.json";
 
@@ -38,7 +38,7 @@ Deno.test("a reader that leaves before the first line, and --help for one, end q
 
 Deno.test("a reader that never reads does not keep a run from ending at SIGTERM", async () => {
   await using box = await Sandbox.create();
-  const replies = [{ commands: ["touch ready; head -c 400000 /dev/zero | tr '\\0' x"], repeat: 1000 }];
+  const replies = [{ commands: ["head -c 400000 /dev/zero | tr '\\0' x"], repeat: 1000 }];
   const [program, ...args] = gocoreCommand();
   const child = new Deno.Command(program!, {
     args: [
@@ -53,11 +53,20 @@ Deno.test("a reader that never reads does not keep a run from ending at SIGTERM"
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  await until("a step that no pipe can hold is written", () => exists(`${box.workdir}/ready`));
-  child.kill("SIGTERM");
-  const { code, signal } = await child.status;
-  await child.stdout.cancel();
-  deepEqual([code, signal], [143, null]);
+  const deadline = setTimeout(() => child.kill("SIGKILL"), 120_000);
+  try {
+    await until("a step is to be told that no pipe can hold", async () => {
+      const logs = (await listing(box.workdir)).filter((path) => path.endsWith(".jsonl"));
+      const texts = await Promise.all(logs.map((path) => Deno.readTextFile(`${box.workdir}/${path}`)));
+      return texts.some((text) => text.includes('"role":"tool"'));
+    });
+    child.kill("SIGTERM");
+    const { code, signal } = await child.status;
+    deepEqual([code, signal], [143, null]);
+  } finally {
+    clearTimeout(deadline);
+    await child.stdout.cancel();
+  }
   const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
   match(trajectory.info.exit_status, /^Interrupt/);
   await box.noProcessLeft();

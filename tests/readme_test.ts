@@ -1,0 +1,17 @@
+import { ok, strictEqual as equal } from "node:assert/strict";
+import config from "../deno.json" with { type: "json" };
+
+const read = (path: string) => Deno.readTextFile(new URL(`../${path}`, import.meta.url));
+
+Deno.test("README shows the help of `gocore mini` as it is", async () => {
+  const block = /```\n\$ gocore mini --help\n([\s\S]*?)\n```/.exec(await read("README.md"))?.[1];
+  equal(block, (await read("tests/cli/help/mini.txt")).trimEnd());
+});
+
+Deno.test("README names only tasks that exist, and one version of Deno, which CI installs", async () => {
+  const readme = await read("README.md");
+  for (const [, task] of readme.matchAll(/(?:deno|deno@[\d.]+) task ([\w:]+)/g)) ok(task! in config.tasks, task);
+  const versions = new Set(Array.from(readme.matchAll(/deno@([\d.]+\d)/g), (match) => match[1]));
+  equal(versions.size, 1);
+  ok((await read(".ci/run")).includes(`deno_version=${[...versions][0]}`));
+});
