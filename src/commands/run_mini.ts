@@ -154,8 +154,8 @@ class Stream {
 
   /** stdout that cannot take the events can only be told of on stderr; a reader that went away wants to hear nothing. */
   async #tellOutputFailure(outcome: Outcome): Promise<void> {
-    const failed = await this.#io.stdout.write("").then(() => undefined, (error: unknown) => error);
-    if (failed === undefined || failed instanceof Failure && failed.kind === "closed") return;
+    const failed = this.#io.stdout.failure;
+    if (failed === undefined || failed.kind === "closed") return;
     const told = outcome.kind === "failed" ? outcome.error : failed;
     await this.#io.stderr.write(escapeTerminal(describeFailure(told))).catch(() => {});
   }
@@ -174,6 +174,7 @@ class Run {
   readonly #debug: DebugLog;
   readonly #recorder: TrajectoryRecorder;
   #tally = new Tally();
+  #endRecorded = false;
   #endCommands: () => Promise<unknown> = () => Promise.resolve();
 
   private constructor(parts: {
@@ -283,16 +284,7 @@ class Run {
   /** Kills what is still running, saves the trajectory, tells the end; the exit code. */
   async end(outcome: Outcome): Promise<number> {
     await this.#endCommands();
-    const words = wordsOf(outcome);
-    this.#recorder.end({
-      exitStatus: words.exitStatus,
-      submission: outcome.kind === "submitted" ? outcome.submission : "",
-      cost: this.#tally.totalUsd,
-      calls: this.#tally.calls,
-      extra: outcome.kind === "failed" ? { ...errorData(outcome) } : undefined,
-    });
-    this.#log.close();
-    const trajectoryPath = await this.#saveTrajectory();
+    const trajectoryPath = await this.#saveTrajectory(outcome);
     const exitCode = await this.#stream.close(outcome, this.#opening, { tally: this.#tally, trajectoryPath });
     this.#debug.close();
     return exitCode;
@@ -318,11 +310,12 @@ class Run {
   }
 
   /** The path, or null when it could not be saved; the log of the run then stays, with everything in it. */
-  async #saveTrajectory(): Promise<string | null> {
+  async #saveTrajectory(outcome: Outcome): Promise<string | null> {
     const wanted = this.#settings.agent.outputPath ?? this.#home.trajectoryPath;
     for (const path of new Set([wanted, this.#home.trajectoryPath])) {
       try {
-        await writeFileAtomic(path, trajectoryDocument(() => readRunLog(this.#log.path)));
+        this.#recordEnd(outcome);
+        await writeFileAtomic(path, trajectoryDocument(() => this.#log.entries()));
         this.#log.remove();
         return path;
       } catch (error) {
@@ -330,7 +323,20 @@ class Run {
         await this.#stream.publish({ type: "log", data: { level: "error", content } });
       }
     }
+    this.#log.close();
     return null;
+  }
+
+  #recordEnd(outcome: Outcome): void {
+    if (this.#endRecorded) return;
+    this.#recorder.end({
+      exitStatus: wordsOf(outcome).exitStatus,
+      submission: outcome.kind === "submitted" ? outcome.submission : "",
+      cost: this.#tally.totalUsd,
+      calls: this.#tally.calls,
+      extra: outcome.kind === "failed" ? { ...errorData(outcome) } : undefined,
+    });
+    this.#endRecorded = true;
   }
 
   /** A run that was killed has left its log; whoever comes next in this workdir makes its trajectory of it. */

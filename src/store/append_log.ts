@@ -1,5 +1,6 @@
 /** A file that only grows, at its end, in one write per text. */
 import { dirname, resolve } from "node:path";
+import { Failure, messageOf } from "../failure.ts";
 import { writeFailure } from "./write_failure.ts";
 
 /**
@@ -26,7 +27,7 @@ export class AppendLog implements Disposable {
     try {
       Deno.mkdirSync(dirname(resolve(path)), { recursive: true });
       const create = options.mustBeNew ? { createNew: true } : { create: true };
-      return new AppendLog(path, Deno.openSync(path, { append: true, ...create }));
+      return new AppendLog(path, Deno.openSync(path, { append: true, read: true, ...create }));
     } catch (error) {
       throw writeFailure(path, error);
     }
@@ -40,6 +41,13 @@ export class AppendLog implements Disposable {
     } catch (error) {
       throw writeFailure(this.#path, error);
     }
+  }
+
+  /** The content from its start in pieces, also when the file has lost its name. A piece is valid until the next. */
+  async *read(): AsyncGenerator<Uint8Array> {
+    // Appending is always at the end, wherever the position is.
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    yield* readPieces(this.#file, this.#path);
   }
 
   /** What the open file is, also when something else has its name by now. */
@@ -57,4 +65,21 @@ export class AppendLog implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** The rest of an open file in pieces, each valid until the next. Throws a `Failure` of kind `environment`. */
+export async function* readPieces(file: Deno.FsFile, path: string): AsyncGenerator<Uint8Array> {
+  const piece = new Uint8Array(64 * 1024);
+  for (;;) {
+    const length = await file.read(piece).catch((error) => {
+      throw readFailure(path, error);
+    });
+    if (length === null) return;
+    yield piece.subarray(0, length);
+  }
+}
+
+export function readFailure(path: string, cause: unknown): Failure {
+  const finding = messageOf(cause).split(" (os error", 1)[0]!;
+  return new Failure("environment", `Cannot read "${path}": ${finding}`, { cause });
 }

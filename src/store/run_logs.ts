@@ -1,8 +1,8 @@
 /** The append-only log of each run, which outlives the run when its process is killed, and the finding of such logs. */
 import { join } from "node:path";
-import { encodeJsonLine, JsonLinesDecoder } from "../events/json_lines.ts";
-import { Failure, messageOf } from "../failure.ts";
-import { AppendLog } from "./append_log.ts";
+import { encodeJsonLine, type JsonLine, JsonLinesDecoder } from "../events/json_lines.ts";
+import { Failure } from "../failure.ts";
+import { AppendLog, readFailure, readPieces } from "./append_log.ts";
 import { isCertainlyDead, ownIdentity, type ProcessIdentity, startedAtMs } from "./process_identity.ts";
 import { writeFailure } from "./write_failure.ts";
 
@@ -52,6 +52,11 @@ export class RunLog implements Disposable {
     }
   }
 
+  /** As `readRunLog`, from the open file: a command of the run may have deleted the log, `git clean` for one. */
+  entries(): AsyncGenerator<Record<string, unknown>> {
+    return entriesIn(this.#log.read());
+  }
+
   close(): void {
     this.#log.close();
   }
@@ -79,20 +84,20 @@ const MAX_ENTRY_BYTES = 128 * 1024 * 1024;
  * torn. Throws a `Failure` of kind `environment` when the log cannot be read.
  */
 export async function* readRunLog(path: string): AsyncGenerator<Record<string, unknown>> {
-  const decoder = new JsonLinesDecoder({ maxLineBytes: MAX_ENTRY_BYTES });
-  const chunk = new Uint8Array(64 * 1024);
   using file = await Deno.open(path).catch((error) => {
     throw readFailure(path, error);
   });
-  for (;;) {
-    const length = await file.read(chunk).catch((error) => {
-      throw readFailure(path, error);
-    });
-    for (const line of length === null ? decoder.end() : decoder.push(chunk.subarray(0, length))) {
-      if (line.kind === "value" && isObject(line.value)) yield line.value;
-    }
-    if (length === null) return;
-  }
+  yield* entriesIn(readPieces(file, path));
+}
+
+async function* entriesIn(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Record<string, unknown>> {
+  const decoder = new JsonLinesDecoder({ maxLineBytes: MAX_ENTRY_BYTES });
+  for await (const piece of pieces) yield* objectsAmong(decoder.push(piece));
+  yield* objectsAmong(decoder.end());
+}
+
+function* objectsAmong(lines: readonly JsonLine[]): Generator<Record<string, unknown>> {
+  for (const line of lines) if (line.kind === "value" && isObject(line.value)) yield line.value;
 }
 
 const CLAIMED = /\.claimed-(\d+)\.jsonl$/;
@@ -181,9 +186,4 @@ function isLink(path: string): boolean {
 function isOfFileSystem(error: unknown): boolean {
   // Not every such error has a class or a code of its own.
   return error instanceof Error && /\(os error \d+\)/.test(error.message);
-}
-
-function readFailure(path: string, cause: unknown): Failure {
-  const finding = messageOf(cause).split(" (os error", 1)[0]!;
-  return new Failure("environment", `Cannot read "${path}": ${finding}`, { cause });
 }

@@ -34,6 +34,11 @@ export class OutputPipe {
     this.#sink = sink;
   }
 
+  /** Why nothing can be written any more. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
   write(text: string): Promise<void> {
     const written = this.#tail.then(() => this.#writeAll(new TextEncoder().encode(text)));
     this.#tail = written.catch(() => {});

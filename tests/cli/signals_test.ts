@@ -13,7 +13,8 @@ import {
 
 const CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const SIGNALS = Object.keys(CODES) as (keyof typeof CODES)[];
-const SIGTERM_BIT = 1n << 14n;
+/** SIGHUP, SIGINT and SIGTERM in the masks of /proc/PID/status. */
+const SIGNAL_BITS = 1n << 0n | 1n << 1n | 1n << 14n;
 
 /** The word for a run's end that `exit_status` begins with. */
 const INTERRUPTED = /^Interrupt/;
@@ -36,9 +37,8 @@ for (const signal of SIGNALS) {
     await until("the program listens to signals", async () => {
       const status = await Deno.readTextFile(`/proc/${run.pid}/status`);
       const caught = BigInt("0x" + (/^SigCgt:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"));
-      return (caught & SIGTERM_BIT) !== 0n;
+      return (caught & SIGNAL_BITS) === SIGNAL_BITS;
     });
-    if (signal !== "SIGTERM") await new Promise((resolve) => setTimeout(resolve, 20)); // They are listened to in a row.
     run.kill(signal);
     await checkInterrupted(await run.end, signal);
   });
