@@ -210,7 +210,8 @@ class Run {
   /** Reads everything that decides the run, and says `start` as soon as it is known. */
   static async prepare(flags: MiniFlags, stream: Stream, io: Io): Promise<Run> {
     const home = await initializeAgentHome(resolveWorkdir({ flag: flags.workdir, env: io.env, cwd: io.cwd }));
-    const env = mergeEnv(io.env, await loadEnvFile(home.envFilePath));
+    const fileEnv = await loadEnvFile(home.envFilePath);
+    const env = mergeEnv(io.env, fileEnv);
     const { settings, sources, warnings, notices, task: configuredTask } = await loadMiniSettings({
       home,
       cwd: io.cwd,
@@ -255,6 +256,14 @@ class Run {
     const run = new Run({ io, stream, home, settings, task, env, opening, redactor });
     await stream.publish({ type: "start", data: opening });
     for (const content of warnings) await stream.publish({ type: "log", data: { level: "warning", content } });
+    // The file may have come with the repository, and the caller's keys go where it says.
+    const redirecting = Object.keys(fileEnv).filter((name) =>
+      /^MINI_API_BASE$|_BASE_URL$|_API_BASE$/.test(name) && !Object.hasOwn(io.env, name)
+    );
+    for (const name of redirecting) {
+      const content = `${name} from ${home.envFilePath} decides where model calls go: ${fileEnv[name]}`;
+      await stream.publish({ type: "log", data: { level: "info", content } });
+    }
     for (const notice of notices) run.#debug.write("debug", redactor.redact(notice));
     return run;
   }

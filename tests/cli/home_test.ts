@@ -178,3 +178,14 @@ Deno.test("a -c file that does not exist, and a value without a key, are usage e
   deepEqual([missing!.code, nameless!.code], [2, 2]);
   match(missing!.error!.error, /nope\.yaml/);
 });
+
+Deno.test("an API base that comes from the repository's .env is told, one from the environment is not", async () => {
+  await using box = await Sandbox.create();
+  await box.file("work/.miniswe/configs/.env", "MINI_API_BASE=http://127.0.0.1:9\n");
+  const args = [...await box.script([submit()]), ...TASK];
+  const [told, silent] = [await box.mini(args), await box.mini(args, { env: { MINI_API_BASE: "http://127.0.0.1:8" } })];
+  const about = ({ logs }: typeof told) => logs.filter(({ content }) => content.includes("MINI_API_BASE"));
+  equal(about(told).length, 1);
+  match(about(told)[0]!.content, /configs\/\.env decides where model calls go: http:\/\/127\.0\.0\.1:9$/);
+  equal(about(silent).length, 0);
+});
