@@ -6,6 +6,9 @@ const root = new URL("../", import.meta.url).pathname;
 const gocore = Deno.env.get("GOCORE_BIN") ?? `${root}dist/gocore`;
 const runs = Number(Deno.env.get("BENCH_RUNS") ?? 15);
 const peer = await peerPath();
+if (await Deno.stat(gocore).then(() => false, () => true)) {
+  throw new Error(`${gocore} is missing: run \`deno task build\``);
+}
 const scratch = await Deno.makeTempDir({ prefix: "gocore-bench-" });
 
 async function peerPath(): Promise<string | undefined> {

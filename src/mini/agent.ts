@@ -6,7 +6,14 @@ import type { ChatMessage, ChatModel, ChatReply, RetryNotice } from "../models/c
 import type { TemplateRenderer } from "../templates/render.ts";
 import type { CommandResult, Environment } from "./environment.ts";
 import { type Outcome, outcomeOfError, WallTimeExceeded } from "./outcome.ts";
-import { type Action, type ActionProtocol, submissionIn, textProtocol, toolcallProtocol } from "./protocol.ts";
+import {
+  type Action,
+  type ActionProtocol,
+  type ParsedReply,
+  submissionIn,
+  textProtocol,
+  toolcallProtocol,
+} from "./protocol.ts";
 import { Tally } from "./tally.ts";
 import { thoughtsIn } from "./thoughts.ts";
 import type { TrajectoryMessage } from "./trajectory.ts";
@@ -50,7 +57,7 @@ export class Agent {
         const limit = this.#reachedLimit();
         if (limit !== undefined) return limit;
         const reply = await this.#query(deadline.signal);
-        const parsed = this.#protocol.parse(reply);
+        const parsed = await this.#take(reply);
         if (parsed.kind === "format_error") {
           await this.#answerFormatError(reply, parsed.error, parsed.found);
           const { maxConsecutiveFormatErrors: max } = this.#parts.settings.agent;
@@ -102,7 +109,7 @@ export class Agent {
   }
 
   async #query(signal: AbortSignal): Promise<ChatReply> {
-    const { model, publish, record } = this.#parts;
+    const { model, publish } = this.#parts;
     const notices: Promise<void>[] = [];
     const log = (level: "info" | "warning", content: string, details: Record<string, unknown> = {}) =>
       void notices.push(publish({ type: "log", data: { level, content, ...details } }));
@@ -113,10 +120,15 @@ export class Agent {
       onWarning: (message) => log("warning", message),
     }).finally(() => Promise.all(notices));
     this.tally.add(reply);
+    return reply;
+  }
+
+  /** Puts a reply into the conversation and the trajectory, and tells what it says besides its commands. */
+  async #take(reply: ChatReply): Promise<ParsedReply> {
     const { content, toolCalls, providerState } = reply;
     this.#messages.push({ role: "assistant", content, toolCalls, providerState });
     const parsed = this.#protocol.parse(reply);
-    record({
+    this.#parts.record({
       role: "assistant",
       content,
       ...(toolCalls.length > 0 &&
@@ -139,10 +151,10 @@ export class Agent {
       },
     });
     for (const thought of thoughtsIn(reply)) {
-      await publish({ type: "thought", data: { step: this.tally.calls, ...thought } });
+      await this.#parts.publish({ type: "thought", data: { step: this.tally.calls, ...thought } });
     }
     await this.#checkPrice(reply);
-    return reply;
+    return parsed;
   }
 
   /** A cost limit cannot hold for calls without a price: told once, or the end of the run with `cost_tracking: strict`. */
