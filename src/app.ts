@@ -43,7 +43,8 @@ Each command has its own help: gocore mini --help
  * end is an exit code, 0 for success, 2 for wrong usage, 128 + n for a signal, 1 for anything else.
  */
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const name = args.find((arg) => !arg.startsWith("-")) ?? "";
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const name = (words[0] === "help" ? words[1] : words[0]) ?? "";
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   let module: CommandModule | undefined;
   try {
@@ -79,6 +80,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       await program.parseAsync([...args], { from: "user" });
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
+      // What commander has for `help nope` says nothing.
+      if (error.code === "commander.help" && entry === undefined) throw usageFailure(`unknown command '${name}'`, "");
       if (error.exitCode !== 0) throw usageFailure(error.message, name);
     }
     await Promise.all(texts);
@@ -106,6 +109,7 @@ function usageFailure(message: string, command: string): Failure {
   const sentence = (first.charAt(0).toUpperCase() + first.slice(1)).replaceAll("'", '"').replace(/\.$/, "");
   return new Failure("usage", sentence, {
     hints: [
+      ...(first.startsWith("too many arguments") ? ["Put a text with spaces in quotes, after its flag"] : []),
       ...(suggestion === undefined ? [] : [`Did you mean \`${suggestion.replace("one of ", "")}\`?`]),
       command === "" || /unknown command/i.test(first) ? HELP_HINT : `See \`gocore ${command} --help\``,
     ],

@@ -101,7 +101,11 @@ export async function chooseEnvironment(
     env[key] = String(value);
   }
 
-  const [program, ...programArguments] = interpreter ?? [shell || "bash", "-c"];
+  const defaultShell = await isOnPath("bash", options.env) ? "bash" : "sh";
+  if (!interpreter && !shell && defaultShell === "sh") {
+    warnings.push("There is no bash on this machine: commands run in sh");
+  }
+  const [program, ...programArguments] = interpreter ?? [shell || defaultShell, "-c"];
   return {
     environment: {
       cwd: hasCwd ? cwd : options.workdir,
@@ -113,6 +117,13 @@ export async function chooseEnvironment(
     problems,
     warnings,
   };
+}
+
+async function isOnPath(program: string, env: Readonly<Record<string, string>>): Promise<boolean> {
+  for (const folder of (env.PATH ?? "/usr/bin:/bin").split(":")) {
+    if (await Deno.stat(`${folder || "."}/${program}`).then((info) => info.isFile, () => false)) return true;
+  }
+  return false;
 }
 
 function isDirectory(path: string): Promise<boolean> {

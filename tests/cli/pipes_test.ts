@@ -1,6 +1,6 @@
 /** Readers of stdout that go away, do not read, or cannot take what is written. */
 import { deepStrictEqual as deepEqual, match, notStrictEqual, strictEqual as equal } from "node:assert/strict";
-import { gocoreCommand, listing, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
+import { findPython, gocoreCommand, listing, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
 
 const SAVED = ".miniswe/data/last_run.traj.json";
 
@@ -90,4 +90,27 @@ Deno.test("a closed stdin and a closed stderr disturb nothing", async () => {
   });
   equal(run.finish.status, "success");
   equal(run.steps[0]!.output, "said\n");
+});
+
+const python = await findPython();
+
+Deno.test({
+  name: `a stdout that does not block, as some parents leave it, gets every line${
+    python ? "" : " (ignored: no python3)"
+  }`,
+  ignore: python === undefined,
+  fn: async () => {
+    await using box = await Sandbox.create();
+    const program =
+      "import fcntl, os, sys; fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_NONBLOCK);" +
+      "os.execv(sys.argv[1], sys.argv[1:])";
+    // Far more than a pipe holds at once.
+    const replies = [{ commands: ["head -c 400000 /dev/zero | tr '\\0' x"], repeat: 3 }, submit()];
+    const run = await box.mini([
+      ...await box.script(replies),
+      ...["-t", "x", "-c", "headless.max_output_length=0"],
+    ], { wrapper: [python!, "-c", program] });
+    equal(run.finish.status, "success");
+    deepEqual(run.steps.slice(0, 3).map(({ output }) => output.length), [400_000, 400_000, 400_000]);
+  },
 });

@@ -1,7 +1,7 @@
 /** A Python client that spawns a worker and reads its events works with gocore, in both dialects. */
 import { match, ok, strictEqual as equal } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { gocoreCommand, MARKER, Sandbox } from "../support/gocore.ts";
+import { findPython, gocoreCommand, MARKER, Sandbox } from "../support/gocore.ts";
 import { startFakeProvider } from "../support/fake_provider.ts";
 
 const CLIENT = fileURLToPath(new URL("spawn_worker.py", import.meta.url));
@@ -44,15 +44,4 @@ for (
       equal(provider.requests[0]!.path, path);
     },
   });
-}
-
-/** The interpreter itself: what stands on PATH may be a wrapper that needs the user's own home. */
-async function findPython(): Promise<string | undefined> {
-  try {
-    const args = ["-c", "import sys; print(sys.executable)"];
-    const { success, stdout } = await new Deno.Command("python3", { args, stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -498,3 +498,14 @@ export async function listing(directory: string, prefix = ""): Promise<string[]>
   }
   return found.sort();
 }
+
+/** The path of python3, or undefined: the interpreter itself, because what stands on PATH may be a wrapper that needs the user's own home. */
+export async function findPython(): Promise<string | undefined> {
+  try {
+    const args = ["-c", "import sys; print(sys.executable)"];
+    const { success, stdout } = await new Deno.Command("python3", { args, stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}
