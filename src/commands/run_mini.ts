@@ -1,6 +1,7 @@
 /** One headless run of the agent: everything it needs is made here, and every way it can end is told here. */
 import type { MiniSettings } from "../config/mini_settings.ts";
 import { type AgentHome, initializeAgentHome, resolveWorkdir } from "../config/agent_home.ts";
+import { configDump } from "../config/config_dump.ts";
 import { loadEnvFile, mergeEnv } from "../config/env_file.ts";
 import { loadMiniSettings } from "../config/load_mini_settings.ts";
 import { VERSION } from "../config/version.ts";
@@ -12,6 +13,7 @@ import { HeadlessOutput } from "../mini/headless_output.ts";
 import { errorData, type Outcome, outcomeOfError, wordsOf } from "../mini/outcome.ts";
 import { Tally } from "../mini/tally.ts";
 import { trajectoryDocument, TrajectoryRecorder } from "../mini/trajectory.ts";
+import { providerTable } from "../models/provider_table.ts";
 import { Redactor, secretsIn, splitSecrets } from "../safety/secrets.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
 import { writeFileAtomic } from "../store/atomic_file.ts";
@@ -91,6 +93,16 @@ function newRunId(nowMs: number): string {
 /** How long a reader of stdout that does not read may hold up the end of an interrupted run. */
 const STUCK_READER_MS = 2000;
 
+/** Not a race against one promise for the whole run, which would remember every line. */
+function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => resolve();
+    if (signal.aborted) giveUp();
+    signal.addEventListener("abort", giveUp);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+  });
+}
+
 /** The events of a run on stdout: first `start`, then anything, at the end `error`?, `finish`, `cost`. */
 class Stream {
   readonly output: HeadlessOutput;
@@ -102,11 +114,12 @@ class Stream {
   constructor(io: Io) {
     this.#io = io;
     this.#startedMs = io.monotonicMs();
-    const stuck = new Promise<void>((resolve) => {
-      io.signal.addEventListener("abort", () => void setTimeout(resolve, STUCK_READER_MS));
-    });
+    const stuck = new AbortController();
+    const onAbort = () => void setTimeout(() => stuck.abort(), STUCK_READER_MS);
+    if (io.signal.aborted) onAbort();
+    else io.signal.addEventListener("abort", onAbort, { once: true });
     this.output = new HeadlessOutput({
-      write: (line) => Promise.race([io.stdout.write(line), stuck]),
+      write: (line) => settledOrAborted(io.stdout.write(line), stuck.signal),
       redactor: new Redactor(secretsIn(io.env)),
       includeTimestamps: true,
       maxOutputLength: 0,
@@ -212,7 +225,7 @@ class Run {
     const home = await initializeAgentHome(resolveWorkdir({ flag: flags.workdir, env: io.env, cwd: io.cwd }));
     const fileEnv = await loadEnvFile(home.envFilePath);
     const env = mergeEnv(io.env, fileEnv);
-    const { settings, sources, warnings, notices, task: configuredTask } = await loadMiniSettings({
+    const { settings, sources, warnings, disclosures, notices, task: configuredTask } = await loadMiniSettings({
       home,
       cwd: io.cwd,
       configSpecs: [...flags.config],
@@ -228,7 +241,10 @@ class Run {
         output: flags.output,
       },
     });
-    const redactor = new Redactor([...secretsIn(env), ...secretsIn(stringsOf(settings.model.kwargs))]);
+    const redactor = new Redactor([
+      ...secretsIn(env),
+      ...secretsIn({ kwargs: settings.model.kwargs, env: settings.environment.env }),
+    ]);
     stream.output.configure({ redactor, ...settings.headless });
     const task = flags.task ?? configuredTask ?? "";
     if (task.trim() === "") {
@@ -257,13 +273,12 @@ class Run {
     await stream.publish({ type: "start", data: opening });
     for (const content of warnings) await stream.publish({ type: "log", data: { level: "warning", content } });
     // The file may have come with the repository, and the caller's keys go where it says.
-    const redirecting = Object.keys(fileEnv).filter((name) =>
-      /^MINI_API_BASE$|_BASE_URL$|_API_BASE$/.test(name) && !Object.hasOwn(io.env, name)
-    );
-    for (const name of redirecting) {
-      const content = `${name} from ${home.envFilePath} decides where model calls go: ${fileEnv[name]}`;
-      await stream.publish({ type: "log", data: { level: "info", content } });
+    const addresses = new Set(["MINI_API_BASE", ...Object.values(providerTable).flatMap((row) => row.baseVariables)]);
+    for (const [name, value] of Object.entries(fileEnv)) {
+      if (!addresses.has(name) || Object.hasOwn(io.env, name)) continue;
+      disclosures.push(`${name} from ${home.envFilePath} decides where model calls go: ${value}`);
     }
+    for (const content of disclosures) await stream.publish({ type: "log", data: { level: "info", content } });
     for (const notice of notices) run.#debug.write("debug", redactor.redact(notice));
     return run;
   }
@@ -271,12 +286,15 @@ class Run {
   async work(): Promise<Outcome> {
     const { signal } = this.#io;
     signal.throwIfAborted();
-    const [model, renderer, environment] = await Promise.all([
+    const parts = [
       createModel(this.#settings.model, { env: this.#env, cwd: this.#io.cwd }),
       import("../templates/render.ts").then(({ loadRenderer }) => loadRenderer()),
       this.#createEnvironment(),
       this.#saveAbandonedRuns(),
-    ]);
+    ] as const;
+    // Each to its end, also when one fails: what still works would speak after the run's last event.
+    await Promise.allSettled(parts);
+    const [model, renderer, environment] = await Promise.all(parts);
     const agent = new Agent({
       settings: this.#settings,
       model,
@@ -338,12 +356,14 @@ class Run {
 
   #recordEnd(outcome: Outcome): void {
     if (this.#endRecorded) return;
+    const words = wordsOf(outcome);
     this.#recorder.end({
-      exitStatus: wordsOf(outcome).exitStatus,
+      exitStatus: words.exitStatus,
+      result: words.result,
       submission: outcome.kind === "submitted" ? outcome.submission : "",
       cost: this.#tally.totalUsd,
       calls: this.#tally.calls,
-      extra: outcome.kind === "failed" ? { ...errorData(outcome) } : undefined,
+      extra: outcome.kind === "failed" ? { ...errorData(outcome), exception_str: words.result } : undefined,
     });
     this.#endRecorded = true;
   }
@@ -366,47 +386,20 @@ class Run {
 }
 
 function trajectoryInfo(settings: MiniSettings, opening: Opening): Record<string, unknown> {
-  const { raw, agent, model, environment } = settings;
+  const { agent, model, environment } = configDump(settings);
   return {
     run_id: opening.run_id,
     task: opening.task,
     workdir: opening.workdir,
     mini_version: VERSION,
     config: {
-      agent: {
-        ...raw.agent,
-        system_template: agent.systemTemplate,
-        instance_template: agent.instanceTemplate,
-        step_limit: agent.stepLimit,
-        cost_limit: agent.costLimitUsd,
-        wall_time_limit_seconds: agent.wallTimeLimitSeconds,
-      },
+      agent,
       agent_type: "gocore.mini.Agent",
-      model: {
-        ...raw.model,
-        model_name: model.name,
-        model_kwargs: model.kwargs,
-        protocol: model.protocol,
-        observation_template: model.observationTemplate,
-        format_error_template: model.formatErrorTemplate,
-        ...(model.protocol === "text" && { action_regex: model.actionRegex }),
-      },
+      model,
       model_type: "gocore.models.ChatModel",
-      environment: {
-        ...raw.environment,
-        cwd: environment.cwd,
-        timeout: environment.timeoutSeconds,
-        env: environment.env,
-      },
+      environment,
       environment_type: "gocore.mini.LocalEnvironment",
       sources: opening.config,
     },
   };
-}
-
-/** The string entries of a mapping, keys kept, for the search for secrets. */
-function stringsOf(values: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-  );
 }

@@ -29,6 +29,8 @@ export interface LoadedMiniSettings {
   /** The origins in the order they were merged; values of `key=value` options are left out, they may be secret. */
   readonly sources: string[];
   readonly warnings: string[];
+  /** What files in the project's home decide about keys. They may have come with the repository, so a run tells it. */
+  readonly disclosures: string[];
   /** Lines for the debug log: what was found and has no effect. */
   readonly notices: string[];
 }
@@ -140,6 +142,7 @@ export async function loadMiniSettings(
     task: config.run?.task ?? undefined,
     sources: layers.map(({ label }) => label),
     warnings,
+    disclosures: disclosuresOf(config, layers, home),
     notices,
   };
 }
@@ -224,6 +227,24 @@ function reportUnread(
     to.notices.push(`agent.agent_class ${JSON.stringify(config.agent.agent_class)} has no effect: there is one agent`);
   }
   if (config.model?.multimodal_regex) to.notices.push("model.multimodal_regex has no effect: observations are text");
+}
+
+function disclosuresOf(config: MiniConfig, layers: readonly ConfigLayer[], home: AgentHome): string[] {
+  const disclosures: string[] = [];
+  const tell = (path: readonly string[], value: unknown, what: string) => {
+    const layer = layerOf(layers, path);
+    if (layer === undefined || !layer.label.startsWith(`${home.configsDir}/`)) return;
+    disclosures.push(`${layer.locate(path)}: ${path.join(".")} decides ${what}: ${value}`);
+  };
+  for (const key of ["api_base", "base_url"]) {
+    const base = config.model?.model_kwargs?.[key];
+    if (base) tell(["model", "model_kwargs", key], base, "where model calls go");
+  }
+  const forwarded = config.environment?.forward_env ?? [];
+  if (forwarded.length > 0) {
+    tell(["environment", "forward_env"], forwarded.join(", "), "which secret variables commands see");
+  }
+  return disclosures;
 }
 
 function cacheControlOf(model: NonNullable<MiniConfig["model"]>, name: string): "default_end" | undefined {

@@ -54,6 +54,6 @@ export interface MiniSettings {
     /** Characters of `step.output`; 0: no limit. */
     readonly maxOutputLength: number;
   };
-  /** The merged file contents of `agent`, `model` and `environment`, unknown keys included: the base of template variables. */
+  /** The merged file contents of `agent`, `model` and `environment`, unknown keys included: the base of `configDump`. */
   readonly raw: { readonly [section in "agent" | "model" | "environment"]: Readonly<Record<string, unknown>> };
 }

@@ -14,19 +14,23 @@ export async function readConfigFile(path: string): Promise<string | undefined> 
   try {
     const info = await Deno.stat(path);
     if (!info.isFile) {
-      throw unreadable(path, `found ${info.isDirectory ? "a directory" : "something that is not a regular file"}`);
+      throw unreadable(
+        "usage",
+        path,
+        `found ${info.isDirectory ? "a directory" : "something that is not a regular file"}`,
+      );
     }
-    if (info.size > MAX_BYTES) throw unreadable(path, `found ${info.size} bytes, more than ${MAX_BYTES}`);
+    if (info.size > MAX_BYTES) throw unreadable("usage", path, `found ${info.size} bytes, more than ${MAX_BYTES}`);
     bytes = await Deno.readFile(path);
   } catch (error) {
     if (error instanceof Failure) throw error;
     if (isMissing(error)) return undefined;
-    throw unreadable(path, messageOf(error), error);
+    throw unreadable("environment", path, messageOf(error), error);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw unreadable(path, "found bytes that are not UTF-8", error);
+    throw unreadable("usage", path, "found bytes that are not UTF-8", error);
   }
 }
 
@@ -36,8 +40,8 @@ export function isMissing(error: unknown): boolean {
     (error instanceof Error && "code" in error && error.code === "ENOTDIR");
 }
 
-function unreadable(path: string, finding: string, cause?: unknown): Failure {
-  return new Failure("environment", `Cannot read ${JSON.stringify(path)}: need a text file in UTF-8, ${finding}`, {
+function unreadable(kind: "usage" | "environment", path: string, finding: string, cause?: unknown): Failure {
+  return new Failure(kind, `Cannot read ${JSON.stringify(path)}: need a text file in UTF-8, ${finding}`, {
     hints: [`Check the file with \`ls -l ${JSON.stringify(path)}\``],
     cause,
   });

@@ -1,4 +1,5 @@
 /** The agent: ask the model, run its commands, show it what happened, until the work is submitted or a limit is reached. */
+import { configDump } from "../config/config_dump.ts";
 import type { MiniSettings } from "../config/mini_settings.ts";
 import type { EventFact } from "../events/event.ts";
 import { Failure } from "../failure.ts";
@@ -79,16 +80,8 @@ export class Agent {
 
   #begin(task: string): void {
     const { settings, environment } = this.#parts;
-    this.#variables = {
-      ...settings.raw.agent,
-      ...environment.templateVariables(),
-      ...settings.raw.model,
-      step_limit: settings.agent.stepLimit,
-      cost_limit: settings.agent.costLimitUsd,
-      wall_time_limit_seconds: settings.agent.wallTimeLimitSeconds,
-      model_name: settings.model.name,
-      task,
-    };
+    const { agent, model } = configDump(settings);
+    this.#variables = { ...agent, ...environment.templateVariables(), ...model, task };
     for (const [role, template] of [["system", "systemTemplate"], ["user", "instanceTemplate"]] as const) {
       const name = `agent.${role === "system" ? "system_template" : "instance_template"}`;
       const content = this.#render(name, settings.agent[template]);

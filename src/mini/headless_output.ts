@@ -26,10 +26,11 @@ export class HeadlessOutput {
 
   readonly show = (event: RunEvent): Promise<void> => {
     const { write, redactor, includeTimestamps, maxOutputLength } = this.#options;
-    const data = event.type === "step" ? shortened(event.data, maxOutputLength) : event.data;
+    // First whole, then cut: nobody would know half a secret.
+    const redacted = redactor.redactDeep(event);
     const line = {
       type: event.type,
-      data: redactor.redactDeep(data),
+      data: redacted.type === "step" ? shortened(redacted.data, maxOutputLength) : redacted.data,
       ...(includeTimestamps && { timestamp: event.time }),
     };
     return write(encodeJsonLine(line));

@@ -14,6 +14,8 @@ export interface TrajectoryMessage {
 /** How a run ended, for `info`. */
 export interface TrajectoryEnd {
   readonly exitStatus: string;
+  /** The submission, or one sentence on why there is none. */
+  readonly result: string;
   readonly submission: string;
   /** USD, null when unknown. */
   readonly cost: number | null;
@@ -39,14 +41,14 @@ export class TrajectoryRecorder {
     this.#log.append({ kind: "message", message: this.#redactor.redactDeep(stamped) });
   }
 
-  end({ exitStatus, submission, cost, calls, extra }: TrajectoryEnd): void {
-    this.record({ role: "exit", content: submission, extra: { exit_status: exitStatus, submission, ...extra } });
+  end({ exitStatus, result, submission, cost, calls, extra }: TrajectoryEnd): void {
+    this.record({ role: "exit", content: result, extra: { exit_status: exitStatus, submission, ...extra } });
     this.#log.append({ kind: "end", end: this.#redactor.redactDeep({ exitStatus, submission, cost, calls }) });
   }
 }
 
 /** The end of a run whose process was killed before it could say how it ended. */
-const ABANDONED: TrajectoryEnd = { exitStatus: "Killed", submission: "", cost: null, calls: 0 };
+const ABANDONED = { exitStatus: "Killed", submission: "", cost: null, calls: 0 };
 
 /**
  * The document in pieces, read from the log twice so that it never stands in memory: first for how the run ended, then
@@ -58,11 +60,11 @@ export async function* trajectoryDocument(
   entries: () => AsyncIterable<Record<string, unknown>>,
 ): AsyncGenerator<string> {
   let info: Record<string, unknown> = {};
-  let end: TrajectoryEnd | undefined;
+  let end: Omit<TrajectoryEnd, "result"> | undefined;
   const seen = { calls: 0, cost: 0 as number | null };
   for await (const entry of entries()) {
     if (entry.kind === "run") info = entry.info as Record<string, unknown>;
-    if (entry.kind === "end") end = entry.end as TrajectoryEnd;
+    if (entry.kind === "end") end = entry.end as typeof end;
     const message = entry.kind === "message" ? entry.message as TrajectoryMessage : undefined;
     if (message?.role !== "assistant") continue;
     seen.calls += 1;

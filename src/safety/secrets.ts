@@ -70,20 +70,36 @@ const NO_SECRET =
 /** Starts at a literal and is bounded, so that a long value costs linear time. */
 const URL_PASSWORD = /:\/\/[^\s\/?#@:]{0,256}:([^\s\/?#]{1,1024})@/g;
 
+/** A header's value, whose secret is the second part. */
+const WITH_SCHEME = /^(?:bearer|basic|token)\s+(\S+)$/i;
+
 /**
- * The values of `env` that must not be shown: those of secret names, and passwords in URLs (`scheme://user:password@`)
- * under any name, as written and decoded. Values that cannot be told from ordinary words or numbers are not taken.
+ * The values in an environment or a configuration that must not be shown: those of secret names, and passwords in URLs
+ * (`scheme://user:password@`) under any name, as written and decoded. Values that cannot be told from ordinary words or
+ * numbers are not taken.
+ *
+ * @param values may hold mappings and lists; a list's elements have the name of the list
  */
-export function secretsIn(env: Readonly<Record<string, string>>): string[] {
+export function secretsIn(values: Readonly<Record<string, unknown>>): string[] {
   const found = new Set<string>();
-  for (const [name, value] of Object.entries(env)) {
-    if (isSecretName(name)) found.add(value.trim());
+  for (const [name, value] of namedTexts(values)) {
+    if (isSecretName(name)) {
+      found.add(value.trim());
+      found.add(WITH_SCHEME.exec(value.trim())?.[1] ?? "");
+    }
     for (const [, password = ""] of value.matchAll(URL_PASSWORD)) {
       found.add(password);
       found.add(percentDecoded(password));
     }
   }
   return [...found].filter((value) => value.length >= MIN_SECRET_LENGTH && !NO_SECRET.test(value));
+}
+
+function* namedTexts(value: unknown, name = ""): Generator<[name: string, text: string]> {
+  if (typeof value === "string") yield [name, value];
+  else if (typeof value === "object" && value !== null) {
+    for (const [key, member] of Object.entries(value)) yield* namedTexts(member, Array.isArray(value) ? name : key);
+  }
 }
 
 function percentDecoded(text: string): string {

@@ -55,7 +55,7 @@ export class OutputPipe {
   async #writeAll(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      for (let at = 0; at < bytes.length;) at += await this.#sink.write(bytes.subarray(at));
+      for (let at = 0; at < bytes.length;) at += await this.#writeSome(bytes.subarray(at, at + PIPE_BUF_BYTES));
     } catch (cause) {
       this.#failure = cause instanceof Deno.errors.BrokenPipe
         ? new Failure("closed", `Nobody reads ${this.#name} any more`, { cause })
@@ -63,4 +63,20 @@ export class OutputPipe {
       throw this.#failure;
     }
   }
+
+  /** Whoever shares the pipe may have made it non-blocking: then a full pipe is an error instead of a wait. */
+  async #writeSome(bytes: Uint8Array): Promise<number> {
+    while (true) {
+      try {
+        return await this.#sink.write(bytes);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, FULL_PIPE_PAUSE_MS));
+      }
+    }
+  }
 }
+
+const FULL_PIPE_PAUSE_MS = 5;
+/** A pipe takes this much whole or not at all (POSIX); of more, an error would not tell how much was taken. */
+const PIPE_BUF_BYTES = 4096;

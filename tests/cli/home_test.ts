@@ -181,11 +181,13 @@ Deno.test("a -c file that does not exist, and a value without a key, are usage e
 
 Deno.test("an API base that comes from the repository's .env is told, one from the environment is not", async () => {
   await using box = await Sandbox.create();
-  await box.file("work/.miniswe/configs/.env", "MINI_API_BASE=http://127.0.0.1:9\n");
+  const addresses = "MINI_API_BASE=http://127.0.0.1:9\nAZURE_OPENAI_ENDPOINT=http://127.0.0.1:7\n";
+  await box.file("work/.miniswe/configs/.env", addresses);
   const args = [...await box.script([submit()]), ...TASK];
   const [told, silent] = [await box.mini(args), await box.mini(args, { env: { MINI_API_BASE: "http://127.0.0.1:8" } })];
   const about = ({ logs }: typeof told) => logs.filter(({ content }) => content.includes("MINI_API_BASE"));
   equal(about(told).length, 1);
   match(about(told)[0]!.content, /configs\/\.env decides where model calls go: http:\/\/127\.0\.0\.1:9$/);
   equal(about(silent).length, 0);
+  ok(silent.logs.some(({ content }) => content.startsWith("AZURE_OPENAI_ENDPOINT from ")));
 });

@@ -61,6 +61,23 @@ Deno.test("secrets of the environment, of .env and in outputs appear nowhere", a
   }
 });
 
+Deno.test("secrets that the configuration gives to commands and headers appear nowhere", async () => {
+  await using box = await Sandbox.create();
+  const secrets = ["words for the deployment", "bearer-value-5512", "header value 77"];
+  const config = await box.file(
+    "secrets.yaml",
+    JSON.stringify({
+      environment: { env: { DEPLOY_TOKEN: secrets[0] } },
+      model: { model_kwargs: { extra_headers: { Authorization: `Bearer ${secrets[1]}`, "X-Api-Key": secrets[2] } } },
+    }),
+  );
+  const commands = ["printenv DEPLOY_TOKEN >token.txt; cat token.txt", `printf '%s\\n' '${secrets.join("' '")}'`];
+  const run = await box.mini([...await box.script([{ commands }, submit()]), "-t", "x", "-c", config]);
+  equal(await Deno.readTextFile(`${box.workdir}/token.txt`), `${secrets[0]}\n`, "the command has it");
+  const everything = run.stdout + run.stderr + await written(`${box.workdir}/.miniswe`);
+  for (const secret of secrets) equal(everything.includes(secret), false, `somewhere stands ${secret}`);
+});
+
 Deno.test("a key in model_kwargs appears nowhere", async () => {
   await using box = await Sandbox.create();
   const key = "not-of-a-known-shape-41c2";

@@ -138,3 +138,14 @@ Deno.test("the next run in a workdir assembles the trajectory of one that was ki
   ok(trajectory.messages[3].content.includes("before the end"));
   ok(next.logs.some(({ content }) => content.includes(runId)), "the run says what it found");
 });
+
+Deno.test("the trajectory of a killed run is whole before the next run ends, also when that one fails", async () => {
+  await using box = await Sandbox.create();
+  const owner = { pid: 4_000_000, boot_id: "of another start of the machine" };
+  const entry = JSON.stringify({ kind: "message", message: { role: "user", content: "x".repeat(100_000) } });
+  const log = [JSON.stringify({ kind: "run", info: {}, owner }), ...Array<string>(200).fill(entry), ""].join("\n");
+  await box.file("work/.miniswe/data/runs/20200101T000000Z-4000000-abcd.jsonl", log);
+  const run = await box.mini(["-t", "x", "-m", "scripted/missing.yaml"]);
+  equal(run.finish.status, "error");
+  deepEqual(await listing(`${box.workdir}/.miniswe/data/runs`), ["20200101T000000Z-4000000-abcd.traj.json"]);
+});

@@ -29,7 +29,7 @@ Deno.test("a missing .env file is an empty one; one that cannot be read is a fai
   for (const path of [project.workdir, latin1, endless]) {
     await rejects(loadEnvFile(path), (error: unknown) => {
       match(String(error), /need a text file in UTF-8, found/);
-      return error instanceof Failure && error.kind === "environment";
+      return error instanceof Failure && error.kind === "usage";
     });
   }
 });

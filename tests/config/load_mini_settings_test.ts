@@ -315,6 +315,24 @@ Deno.test("unknown keys are noted; what looks like a slip is a warning", async (
   deepEqual(settings.raw.agent, { step_limt: 5, whitelist_actions: [], agent_class: "interactive" });
 });
 
+Deno.test("what a file of the home decides about keys is disclosed, what the caller decides is not", async () => {
+  await using project = await Project.create();
+  const text = [
+    "model:",
+    "  model_kwargs: {api_base: 'http://127.0.0.1:9'}",
+    "environment: {forward_env: [GITHUB_TOKEN, NPM_TOKEN]}",
+  ].join("\n");
+  const live = await project.file(".miniswe/configs/live.yaml", text);
+  deepEqual((await project.load()).disclosures, [
+    `${live}:2:28: model.model_kwargs.api_base decides where model calls go: http://127.0.0.1:9`,
+    `${live}:3:28: environment.forward_env decides which secret variables commands see: GITHUB_TOKEN, NPM_TOKEN`,
+  ]);
+  const own = await project.file("own.yaml", text);
+  deepEqual((await project.load([own])).disclosures, []);
+  const overruled = ["model.model_kwargs.api_base=http://127.0.0.1:8", "environment.forward_env=[]"];
+  deepEqual((await project.load(overruled)).disclosures, []);
+});
+
 Deno.test("environment variables are text as written", async () => {
   await using project = await Project.create();
   const file = await project.file(

@@ -302,3 +302,11 @@ Deno.test("the trajectory has every message with what the model did not see", as
   equal(assistant!.extra!.cost, 0.5);
   deepEqual([tool!.tool_call_id, tool!.extra!.raw_output, tool!.extra!.returncode], ["call_1_1", "one\n", 0]);
 });
+
+Deno.test("prompts may use settings that nobody set", async () => {
+  const settings = settingsWith({
+    instanceTemplate: "{{ mode }} {{ max_consecutive_format_errors }} {{ cost_tracking }} {{ model_kwargs | tojson }}",
+  });
+  const { queries } = await runAgent([{ commands: [FINISH] }], { settings });
+  equal(queries[0]![1]!.content, "yolo 3 default {}");
+});

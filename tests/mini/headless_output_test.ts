@@ -72,6 +72,12 @@ Deno.test("HeadlessOutput keeps head and tail of a long output and counts what i
   ok(!data.output.includes("😀"));
 });
 
+Deno.test("HeadlessOutput leaves out a secret that the cut of a long output goes through", async () => {
+  const { output, lines } = outputWith({ maxOutputLength: 10 });
+  await output.show(stepEvent(`hunter2-secret${"x".repeat(20)}hunter2-secret`));
+  match(JSON.parse(lines[0]!).data.output, /^\[reda\n.*\ncted\]$/);
+});
+
 Deno.test("HeadlessOutput shows an output of exactly the limit whole, counted by character", async () => {
   const { output, lines } = outputWith({ maxOutputLength: 4 });
   await output.show(stepEvent("😀😀😀😀"));

@@ -29,7 +29,7 @@ Deno.test("the document has the format's parts in their places", async () => {
   const record = recorder(log);
   record.record({ role: "system", content: "two\nlines" });
   record.record({ role: "assistant", content: "", extra: { cost: 0.5 } });
-  record.end({ exitStatus: "Submitted", submission: "done", cost: 0.5, calls: 1 });
+  record.end({ exitStatus: "Submitted", result: "done", submission: "done", cost: 0.5, calls: 1 });
   deepEqual(await documentOf(log), {
     info: {
       mini_version: "1.2.3",
@@ -63,11 +63,23 @@ Deno.test("a log without an end is a killed run, with the calls and the cost tha
   equal((await documentOf(log)).info.model_stats.instance_cost, null);
 });
 
+Deno.test("the last message of a run without a submission says why there is none", async () => {
+  const log = new MemoryLog();
+  log.append({ kind: "run", info: {} });
+  const result = "The limit of 3 steps is reached";
+  recorder(log).end({ exitStatus: "LimitsExceeded", result, submission: "", cost: 0, calls: 3 });
+  deepEqual((await documentOf(log)).messages, [{
+    role: "exit",
+    content: result,
+    extra: { exit_status: "LimitsExceeded", submission: "", timestamp: 1_800_000_000.5 },
+  }]);
+});
+
 Deno.test("secrets do not reach the log, wherever they stand", async () => {
   const log = new MemoryLog();
   log.append({ kind: "run", info: {} });
   const record = recorder(log);
   record.record({ role: "user", content: "it is hunter2-secret", extra: { deep: [{ x: "hunter2-secret" }] } });
-  record.end({ exitStatus: "x", submission: "hunter2-secret", cost: 0, calls: 0 });
+  record.end({ exitStatus: "x", result: "hunter2-secret", submission: "hunter2-secret", cost: 0, calls: 0 });
   ok(!JSON.stringify(await documentOf(log)).includes("hunter2"));
 });

@@ -67,6 +67,18 @@ Deno.test("secretsIn() takes the values of secret names and passwords in URLs, a
   );
 });
 
+Deno.test("secretsIn() looks into mappings and lists, and takes a header's secret without its scheme", () => {
+  deepEqual(
+    secretsIn({
+      model: { model_kwargs: { extra_headers: { Authorization: "Bearer header-value" }, max_tokens: 5 } },
+      api_keys: ["first-key", { name: "plain name" }],
+      environment: { env: { DEPLOY_TOKEN: "deploy words" }, cwd: "/work/project" },
+      nothing: null,
+    }),
+    ["Bearer header-value", "header-value", "first-key", "deploy words"],
+  );
+});
+
 Deno.test("splitSecrets() separates by name and keeps every variable", () => {
   deepEqual(splitSecrets({ PATH: "/bin", GITHUB_TOKEN: "x", HOME: "/root", MINI_API_KEY: "" }), {
     plain: { PATH: "/bin", HOME: "/root" },
