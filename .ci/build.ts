@@ -1,14 +1,16 @@
-/** Makes dist/gocore: bundles src/main.ts, then compiles the bundle into one executable. `deno task build` runs it. */
+/**
+ * Makes dist/gocore: bundles src/main.ts, then compiles the bundle into one executable. `deno task build` runs it.
+ *
+ * Environment: COMPILE_DENO is the Deno that compiles (default: this one); DENORT_BIN, which it reads itself, is the
+ * runtime it embeds where that cannot be downloaded (see `.ci/denort`).
+ */
 
 /** What zod/mini exports as types alone. */
 const TYPE_NAMES = new Set(["core", "infer", "input", "output"]);
 const root = new URL("../", import.meta.url).pathname;
 const bundle = `${root}dist/bundle`;
 
-/**
- * Environment: COMPILE_DENO is the Deno that compiles (default: this one); DENORT_BIN, which it reads itself, is the
- * runtime it embeds where that cannot be downloaded (see `.ci/denort`).
- */
+/** Shows what the program says only when it fails. */
 async function run(program: string, args: string[], cwd: string): Promise<void> {
   const { code } = await new Deno.Command(program, { args, cwd, stdin: "null" }).output().then((output) => {
     if (!output.success) Deno.stderr.writeSync(output.stderr);

@@ -1,5 +1,6 @@
-import { ok, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
+import { eventData } from "../src/events/event.ts";
 
 const read = (path: string) => Deno.readTextFile(new URL(`../${path}`, import.meta.url));
 
@@ -14,4 +15,12 @@ Deno.test("README names only tasks that exist, and one version of Deno, which CI
   const versions = new Set(Array.from(readme.matchAll(/deno@([\d.]+\d)/g), (match) => match[1]));
   equal(versions.size, 1);
   ok((await read(".ci/run")).includes(`deno_version=${[...versions][0]}`));
+});
+
+Deno.test("README's table of events has every type with every field", async () => {
+  const readme = await read("README.md");
+  for (const [type, { shape }] of Object.entries(eventData)) {
+    const row = readme.split("\n").find((line) => line.startsWith(`| \`${type}\` |`)) ?? "";
+    deepEqual(Object.keys(shape).filter((field) => !row.includes(`\`${field}\``)), [], type);
+  }
 });

@@ -2,7 +2,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { RunEvent } from "../events/event.ts";
 import { JsonLinesDecoder } from "../events/json_lines.ts";
-import { Failure } from "../failure.ts";
+import { Failure, messageOf } from "../failure.ts";
 import { type Io, OutputPipe } from "../terminal/io.ts";
 import { renderEvent } from "../terminal/render_event.ts";
 import testScript from "./demo/test.sh" with { type: "text" };
@@ -21,7 +21,7 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
 
 async function runDemo(flags: { json?: boolean; keep?: boolean }, io: Io): Promise<number> {
   const { runMini } = await import("./run_mini.ts");
-  const folder = await Deno.makeTempDir({ prefix: "gocore-demo-" });
+  const folder = await makeFolder(io);
   const say = (text: string) => flags.json ? io.stderr.write(text) : io.stdout.write(text);
   try {
     const workdir = `${folder}/versions`;
@@ -46,6 +46,18 @@ async function runDemo(flags: { json?: boolean; keep?: boolean }, io: Io): Promi
     return exitCode !== 0 ? exitCode : test.exitCode === 0 ? 0 : 1;
   } finally {
     if (!flags.keep) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function makeFolder(io: Io): Promise<string> {
+  try {
+    return await Deno.makeTempDir({ prefix: "gocore-demo-" });
+  } catch (cause) {
+    const place = io.env.TMPDIR ? JSON.stringify(io.env.TMPDIR) : '"/tmp"';
+    throw new Failure("environment", `Cannot make a temporary folder in ${place}: ${messageOf(cause)}`, {
+      hints: ["Name a folder that can be written to, for example `TMPDIR=$HOME gocore demo`"],
+      cause,
+    });
   }
 }
 
@@ -94,7 +106,10 @@ class DemoRepository {
   async run(argv: [string, ...string[]]) {
     const { runCommand } = await import("../process/spawn.ts");
     const { signal } = this.#io;
-    return await runCommand(argv, { cwd: this.#workdir, env: this.#env, timeoutMs: CHECK_TIMEOUT_MS, signal });
+    const end = await runCommand(argv, { cwd: this.#workdir, env: this.#env, timeoutMs: CHECK_TIMEOUT_MS, signal });
+    // What an interrupt has killed says nothing about the machine or the project.
+    signal.throwIfAborted();
+    return end;
   }
 
   /** Commits the first state; what is returned tells the difference to it later. */
@@ -105,6 +120,7 @@ class DemoRepository {
     await this.#io.stderr.write("Note: git is not installed or does not work here; the demo goes on without it\n");
     const copy = `${this.#workdir}/../versions.sh.orig`;
     await Deno.copyFile(`${this.#workdir}/versions.sh`, copy);
-    return async () => (await this.run(["diff", "-u", copy, "versions.sh"])).output;
+    return async () =>
+      (await this.run(["diff", "-u", "-L", "a/versions.sh", "-L", "b/versions.sh", copy, "versions.sh"])).output;
   }
 }

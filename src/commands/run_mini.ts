@@ -16,7 +16,7 @@ import { trajectoryDocument, TrajectoryRecorder } from "../mini/trajectory.ts";
 import { providerTable } from "../models/provider_table.ts";
 import { Redactor, secretsIn, splitSecrets } from "../safety/secrets.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
-import { writeFileAtomic } from "../store/atomic_file.ts";
+import { removeAbandonedTemporaries, removeTemporaries, writeFileAtomic } from "../store/atomic_file.ts";
 import { DebugLog } from "../store/debug_log.ts";
 import { claimAbandonedRunLogs, readRunLog, RunLog } from "../store/run_logs.ts";
 import type { Io } from "../terminal/io.ts";
@@ -325,6 +325,7 @@ class Run {
     ]);
     this.#endCommands = endAllCommands;
     this.#io.onHardExit(killAllNow);
+    this.#io.onHardExit(removeTemporaries);
     const { plain, secret } = splitSecrets(this.#env);
     const forwarded = this.#settings.environment.forwardEnv.filter((name) => Object.hasOwn(secret, name));
     return new LocalEnvironment({
@@ -370,6 +371,7 @@ class Run {
 
   /** A run that was killed has left its log; whoever comes next in this workdir makes its trajectory of it. */
   async #saveAbandonedRuns(): Promise<void> {
+    for (const folder of [this.#home.dataDir, this.#home.runLogsDir]) await removeAbandonedTemporaries(folder);
     for (const path of await claimAbandonedRunLogs(this.#home.runLogsDir)) {
       const runId = path.split("/").at(-1)!.replace(/\.claimed-\d+\.jsonl$|\.jsonl$/, "");
       const saved = `${this.#home.runLogsDir}/${runId}.traj.json`;

@@ -41,7 +41,7 @@ export function expandHome(path: string, env: Readonly<Record<string, string>>):
 }
 
 /** Where things are in the home of this project, whether they exist or not. */
-export function agentHomeOf(workdir: string): AgentHome {
+function agentHomeOf(workdir: string): AgentHome {
   const dir = join(workdir, ".miniswe");
   return {
     workdir,
@@ -143,8 +143,8 @@ async function requireInside(dir: string, realWorkdir: string): Promise<void> {
 /** Whether the file is new. It appears complete or not at all, and never replaces another one. */
 async function createFile(path: string, text: string, home: AgentHome): Promise<boolean> {
   if (await exists(path)) return false;
-  // In data/, which git ignores, in case a kill leaves it behind.
-  const draft = join(home.dataDir, `.draft-${crypto.randomUUID()}`);
+  // In data/, which git ignores, in case a kill leaves it behind; a later run removes it by this name.
+  const draft = join(home.dataDir, `.draft.${Deno.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`);
   try {
     await Deno.writeTextFile(draft, text, { createNew: true });
     return await linkWithoutReplacing(draft, path, text);

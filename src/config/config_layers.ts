@@ -26,7 +26,7 @@ export interface ConfigLayer {
   readonly isOption: boolean;
 }
 
-export const DEFAULT_PROFILE = "live";
+const DEFAULT_PROFILE = "live";
 
 /** What is looked for when a name comes without an extension. */
 const EXTENSIONS = [".yaml", ".yml"];
@@ -184,6 +184,9 @@ async function profilesIn(home: AgentHome): Promise<string[]> {
 }
 
 function suggestion(wanted: string, available: readonly string[], flag: string): string {
+  if (/^\S+\s+=/.test(wanted)) {
+    return `For a single key write \`${flag} ${wanted.replace(/\s+=.*$/s, "")}=…\`, without spaces`;
+  }
   const name = basename(wanted, extname(wanted));
   const closest = closestName(name, available);
   if (closest !== undefined) return `Did you mean \`${flag} ${closest}\`?`;

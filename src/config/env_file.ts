@@ -1,4 +1,5 @@
 /** The variables of `.miniswe/configs/.env`, which fill gaps of the real environment. */
+import { Failure } from "../failure.ts";
 import { readConfigFile } from "./read_config_file.ts";
 
 /**
@@ -8,6 +9,18 @@ import { readConfigFile } from "./read_config_file.ts";
 export async function loadEnvFile(path: string): Promise<Record<string, string>> {
   const text = await readConfigFile(path);
   if (text === undefined) return {};
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    // No variable can hold it: every command of the run would fail to start.
+    const line = text.slice(0, nul).split(/\r\n|\r|\n/).length;
+    throw new Failure(
+      "usage",
+      `Cannot read ${JSON.stringify(path)}: need lines of NAME=value, found a NUL in line ${line}`,
+      {
+        hints: ["Remove the character, for example with `tr -d '\\0'`"],
+      },
+    );
+  }
   // Most runs have no such file and do not pay for the package. It is CommonJS, and a bundle has it as `default` only.
   const { default: dotenv } = await import("dotenv");
   return dotenv.parse(text);

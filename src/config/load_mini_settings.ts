@@ -6,7 +6,7 @@ import { chooseEnvironment, type Problem } from "./choose_environment.ts";
 import { choosePrompts } from "./choose_prompts.ts";
 import { closestName } from "./closest_name.ts";
 import { type ConfigLayer, layerOf, loadConfigLayers, mergeLayers } from "./config_layers.ts";
-import { checkSettings, COST_TRACKING, type MiniConfig, unknownKeys } from "./mini_schema.ts";
+import { checkSettings, COST_TRACKING, type MiniConfig, SECTIONS, unknownKeys } from "./mini_schema.ts";
 import type { CostTracking, MiniSettings, Protocol } from "./mini_settings.ts";
 import { modelClassOf } from "./model_class.ts";
 import { describeValue, isMapping, type Mapping } from "./yaml_source.ts";
@@ -67,6 +67,7 @@ export async function loadMiniSettings(
   const { layers, warnings } = await loadConfigLayers(options);
   const commandLine = commandLineLayer(options.overrides, cwd);
   if (commandLine !== undefined) layers.push(commandLine);
+  for (const layer of layers) requireSections(layer);
   const notices: string[] = [];
 
   const merged = mergeLayers(layers);
@@ -166,6 +167,13 @@ function commandLineLayer(overrides: MiniOverrides, cwd: string): ConfigLayer | 
   return { label, value: Object.fromEntries(sections), locate: () => label, textAt: () => undefined, isOption: true };
 }
 
+/** Told for each layer: merged, a later mapping would replace what is none without a word. */
+function requireSections(layer: ConfigLayer): void {
+  const problems = SECTIONS.filter((name) => (layer.value[name] ?? null) !== null && !isMapping(layer.value[name]))
+    .map((name) => ({ path: [name], finding: `expected a mapping, found ${describeValue(layer.value[name])}` }));
+  if (problems.length > 0) throw problemsFailure(problems, [layer]);
+}
+
 /** v1's roulette and interleaving classes list several models; here one model works on a task. */
 function takeFirstOfSeveralModels(merged: Mapping, warnings: string[]): void {
   const { model } = merged;
@@ -216,11 +224,12 @@ function reportUnread(
   layers: readonly ConfigLayer[],
   to: { warnings: string[]; notices: string[] },
 ): void {
-  for (const { path, known } of unknownKeys(merged)) {
+  for (const { path, known, elsewhere } of unknownKeys(merged)) {
     const key = path.join(".");
     const place = layerOf(layers, path)?.locate(path) ?? "configuration";
-    const closest = closestName(path.at(-1)!, known);
-    const meant = closest === undefined ? "" : `; did you mean ${[...path.slice(0, -1), closest].join(".")}?`;
+    const similar = closestName(path.at(-1)!, known);
+    const closest = elsewhere ?? (similar && [...path.slice(0, -1), similar].join("."));
+    const meant = closest === undefined ? "" : `; did you mean ${closest}?`;
     (closest === undefined ? to.notices : to.warnings).push(`${place}: ${key} is unknown and has no effect${meant}`);
   }
   if (config.agent?.agent_class) {

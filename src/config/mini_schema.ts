@@ -78,7 +78,9 @@ const run = { task: set(text) };
 
 const shapes = { agent, model, environment, headless, run };
 
-export const miniSchema = z.object({
+export const SECTIONS = Object.keys(shapes) as readonly (keyof typeof shapes)[];
+
+const miniSchema = z.object({
   agent: set(z.object(agent, "a mapping")),
   model: set(z.object(model, "a mapping")),
   environment: set(z.object(environment, "a mapping")),
@@ -107,12 +109,21 @@ export function checkSettings(merged: Mapping): { config: MiniConfig } | { wrong
   return { wrong: [...wrong.values()] };
 }
 
-/** Keys nobody reads, with the known names beside them. */
-export function unknownKeys(merged: Mapping): { path: KeyPath; known: readonly string[] }[] {
-  const unknown: { path: KeyPath; known: readonly string[] }[] = [];
+export interface UnknownKey {
+  readonly path: KeyPath;
+  /** The known names beside it. */
+  readonly known: readonly string[];
+  /** Where a key of this name belongs: `agent.step_limit` for a `step_limit` outside of every section. */
+  readonly elsewhere?: string;
+}
+
+/** Keys nobody reads. */
+export function unknownKeys(merged: Mapping): UnknownKey[] {
+  const unknown: UnknownKey[] = [];
   for (const [section, value] of Object.entries(merged)) {
     if (!Object.hasOwn(shapes, section)) {
-      unknown.push({ path: [section], known: Object.keys(shapes) });
+      const owner = SECTIONS.find((name) => Object.hasOwn(shapes[name], section));
+      unknown.push({ path: [section], known: SECTIONS, ...(owner && { elsewhere: `${owner}.${section}` }) });
       continue;
     }
     const known = Object.keys(shapes[section as keyof typeof shapes]);
@@ -124,6 +135,6 @@ export function unknownKeys(merged: Mapping): { path: KeyPath; known: readonly s
   return unknown;
 }
 
-export function valueAt(root: unknown, path: KeyPath): unknown {
+function valueAt(root: unknown, path: KeyPath): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined | null)?.[key], root);
 }

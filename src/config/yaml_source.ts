@@ -101,7 +101,7 @@ export function isMapping(value: unknown): value is Mapping {
 /** What was found, in the words of a YAML file; short enough for one line. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return "nothing";
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (isMapping(value)) return "a mapping";
   return typeof value === "string" ? quote(value) : String(value);
 }
@@ -126,17 +126,58 @@ function unreadable(file: string, position: Position, finding: string, text: str
   const line = text.split(/\r\n|\r|\n/, position.line)[position.line - 1]?.trim() ?? "";
   const inLine = line === "" ? "" : ` in ${quote(line)}`;
   return new Failure("usage", `Cannot read the configuration: ${formatPosition(file, position)}: ${finding}${inLine}`, {
-    hints: ["Correct the file; texts with `: `, ` #` or a leading `{ [ * & ! | > % @` need quotes in YAML"],
+    hints: [hintFor(finding)],
     cause,
   });
 }
 
+function hintFor(finding: string): string {
+  if (finding.startsWith("tab ")) return "Indent with spaces instead of tabs";
+  if (/alias/.test(finding)) {
+    return "Write the values out; `*name` stands for what `&name` marks, and needs quotes as a text";
+  }
+  if (/^expected (a mapping of keys|one document)/.test(finding)) {
+    return "Write one file of sections, such as `agent:` and `model:`; `.miniswe/configs/live.yaml` has them all";
+  }
+  return "Correct the file: close each quote and bracket; texts with `: `, ` #` or a leading `{ [ * & ! | > % @` need quotes";
+}
+
 function construct(events: Event[], text: string): unknown {
+  refuseCollectionKey(events, text);
   const documents = constructFromEvents(events, { source: text, schema: SCHEMA, json: true, maxAliases: 1000 });
-  if (documents.length > 1) throw new YAMLException("expected one document, found several (`---`)");
+  if (documents.length > 1) {
+    const second = events.indexOf(events.filter(({ type }) => type === EVENT_ID.DOCUMENT)[1]!);
+    YAMLException.throwAt(text, startOf(events[second + 1]), "expected one document, found several (`---`)");
+  }
   const value = documents[0];
   if (events.some((event) => event.type === EVENT_ID.ALIAS)) requireFinite(value);
   return value;
+}
+
+/** `key: {{ task }}` is a mapping whose key is a mapping: valid YAML, and always a template that wants quotes. */
+function refuseCollectionKey(events: readonly Event[], text: string): void {
+  const stack: { isMapping: boolean; isKeyNext: boolean }[] = [];
+  for (const event of events) {
+    if (event.type === EVENT_ID.DOCUMENT) continue;
+    if (event.type === EVENT_ID.POP) {
+      stack.pop();
+      continue;
+    }
+    const parent = stack.at(-1);
+    const isCollection = event.type === EVENT_ID.MAPPING || event.type === EVENT_ID.SEQUENCE;
+    if (isCollection && parent?.isMapping && parent.isKeyNext) {
+      const finding = "a mapping or list as a key (a template such as `{{ task }}` needs quotes)";
+      YAMLException.throwAt(text, startOf(event), finding);
+    }
+    if (parent !== undefined) parent.isKeyNext = !parent.isKeyNext;
+    if (isCollection) stack.push({ isMapping: event.type === EVENT_ID.MAPPING, isKeyNext: true });
+  }
+}
+
+function startOf(event: Event | undefined): number {
+  if (event === undefined) return 0;
+  if ("start" in event) return event.start;
+  return Math.max(0, "valueStart" in event ? event.valueStart : 0);
 }
 
 /** Refuses what aliases can build and no reader can finish: a collection inside itself, and exponential repetition. */
@@ -148,7 +189,7 @@ function requireFinite(root: unknown): void {
     if (typeof value !== "object" || value === null) continue;
     const children = Object.values(value);
     seen += children.length;
-    if (seen > MAX_NODES) throw new YAMLException(`aliases repeat more than ${MAX_NODES} values`);
+    if (seen > MAX_NODES) throw new YAMLException(`aliases repeat without end (more than ${MAX_NODES} values)`);
     // One by one: spreading a long list would exceed the stack.
     for (const child of children) pending.push(child);
   }

@@ -33,6 +33,8 @@ export const eventData = {
     /** -1 when the command was killed or could not be started. */
     exit_code: z.int(),
     timed_out: z.boolean(),
+    /** Why the command did not run to its own end, such as a timeout; empty when it did. */
+    exception_info: z.string(),
     /** Bytes of the output that nobody kept, because it was too long for memory. */
     elided_bytes: count,
     /** Characters of the kept output that this event leaves out. */
@@ -50,6 +52,14 @@ export const eventData = {
   log: z.looseObject({
     level: z.enum(["debug", "info", "warning", "error"]),
     content: z.string(),
+    hints: z.optional(z.array(z.string())),
+    /** The number of model replies so far, where the line is about one. */
+    step: z.optional(count),
+    /** These four for a model call that failed and will be repeated; `status` is the HTTP status, null without a reply. */
+    attempt: z.optional(count),
+    max_attempts: z.optional(count),
+    wait_seconds: z.optional(z.number()),
+    status: z.optional(z.nullable(z.int())),
   }),
   finish: z.looseObject({
     status: z.enum([
@@ -79,6 +89,8 @@ export const eventData = {
   cost: z.looseObject({
     /** USD; null when a call had no known price. */
     total: usd,
+    /** USD of the calls with a known price: what the cost limit is compared with. */
+    known_total: z.number(),
     calls: count,
     /** Where the prices came from; the least certain source of all calls. */
     source: z.enum(["provider", "user", "list", "estimated", "unknown"]),
@@ -108,7 +120,7 @@ export const runEvent = z.discriminatedUnion("type", [
   member("cost"),
 ]);
 
-export type RunEvent = { [T in EventType]: { seq: number; time: string; type: T; data: EventData<T> } }[EventType];
+export type RunEvent = z.infer<typeof runEvent>;
 
 /** An event as its origin states it; the bus adds `seq` and `time`. */
 export type EventFact = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];

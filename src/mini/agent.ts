@@ -1,7 +1,7 @@
 /** The agent: ask the model, run its commands, show it what happened, until the work is submitted or a limit is reached. */
 import { configDump } from "../config/config_dump.ts";
 import type { MiniSettings } from "../config/mini_settings.ts";
-import type { EventFact } from "../events/event.ts";
+import type { EventData, EventFact } from "../events/event.ts";
 import { Failure } from "../failure.ts";
 import type { ChatMessage, ChatModel, ChatReply, RetryNotice } from "../models/chat_model.ts";
 import type { TemplateRenderer } from "../templates/render.ts";
@@ -104,7 +104,7 @@ export class Agent {
   async #query(signal: AbortSignal): Promise<ChatReply> {
     const { model, publish } = this.#parts;
     const notices: Promise<void>[] = [];
-    const log = (level: "info" | "warning", content: string, details: Record<string, unknown> = {}) =>
+    const log = (level: "info" | "warning", content: string, details: Partial<EventData<"log">> = {}) =>
       void notices.push(publish({ type: "log", data: { level, content, ...details } }));
     const reply = await model.query(this.#messages, {
       bashTool: this.#protocol.bashTool,
@@ -305,6 +305,6 @@ function sentenceOf({ attempt, maxAttempts, waitMs, message }: RetryNotice): str
   return `${message}; attempt ${attempt} of ${maxAttempts}, next in ${waitMs / 1000} s`;
 }
 
-function detailsOf({ attempt, maxAttempts, waitMs, status }: RetryNotice): Record<string, unknown> {
+function detailsOf({ attempt, maxAttempts, waitMs, status }: RetryNotice): Partial<EventData<"log">> {
   return { attempt, max_attempts: maxAttempts, wait_seconds: waitMs / 1000, status: status ?? null };
 }

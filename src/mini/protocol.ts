@@ -25,16 +25,26 @@ export interface ActionProtocol {
 /** Exactly one match of `actionRegex` in the text is the command: its first group, or the whole match without one. */
 export function textProtocol(actionRegex: string): ActionProtocol {
   const pattern = new RegExp(actionRegex, "gsu");
+  const ending = literalEnd(actionRegex);
   return {
     bashTool: false,
     parse({ content }) {
-      const found = Array.from(content.matchAll(pattern), (match) => (match[1] ?? match[0]).trim());
+      // A fence that is never closed would be looked for from each place where it may begin, in quadratic time.
+      const searched = ending === "" ? content : content.slice(0, content.lastIndexOf(ending) + ending.length);
+      const found = Array.from(searched.matchAll(pattern), (match) => (match[1] ?? match[0]).trim());
       if (found.length !== 1) {
         return { kind: "format_error", error: `Expected exactly 1 action, found ${found.length}.`, found };
       }
       return { kind: "actions", actions: [{ command: found[0]! }] };
     },
   };
+}
+
+/** The line feeds and backticks that every match ends with; empty when that cannot be told. */
+function literalEnd(regex: string): string {
+  // What follows a match can matter to a lookahead, and an alternative may end in its own way.
+  if (/\||\(\?[=!]/.test(regex)) return "";
+  return (/(?<!\\)(?:\\n|`)+$/.exec(regex)?.[0] ?? "").replaceAll("\\n", "\n");
 }
 
 /** Every call must be of `bash` with a string `command`; one bad call makes the whole reply a format error. */

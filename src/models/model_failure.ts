@@ -1,8 +1,8 @@
 /** What a failed attempt means: its kind in litellm's words, whether another attempt can help, and what to tell. */
 import { Failure } from "../failure.ts";
+import { escapeTerminal } from "../safety/escape_terminal.ts";
+import { isObject, type Json } from "./json.ts";
 import type { Exchange } from "./wire.ts";
-
-type Json = Record<string, unknown>;
 
 export interface AttemptFailure {
   /** litellm's word: RateLimitError, AuthenticationError, … */
@@ -32,6 +32,7 @@ export interface FailureContext {
 }
 
 const DETAIL_CHARACTERS = 500;
+const GARBAGE_CHARACTERS = 200;
 
 const CONTEXT_WINDOW = [
   /context_length_exceeded|exceed_context_size|model_context_window/i,
@@ -114,12 +115,13 @@ export function garbageFailure(
   error: unknown,
   context: FailureContext,
 ): AttemptFailure {
-  const text = exchange.text ?? "";
-  const what = text.trim() === ""
+  // Cut at its end only when the keys are out of it: half a key is no key that could be found.
+  const shown = tell(exchange.text ?? "", context.secrets).slice(0, GARBAGE_CHARACTERS);
+  const what = shown === ""
     ? "it is empty"
     : exchange.json === undefined
-    ? `it is not JSON: ${text.slice(0, 200)}`
-    : `its JSON has another shape: ${text.slice(0, 200)}`;
+    ? `it is not JSON: ${shown}`
+    : `its JSON has another shape: ${shown}`;
   return {
     type: "APIError",
     retryable: true,
@@ -306,9 +308,7 @@ function connectionReason(error: unknown, secrets: readonly string[]): string {
   return tell(all, secrets);
 }
 
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
-/** One line, without secrets, at most 500 characters; control characters as `\u001b`. */
+/** One line, without secrets, at most 500 characters; control characters as `\x1b`. */
 export function tell(text: string, secrets: readonly string[]): string {
   let told = text.slice(0, 20 * DETAIL_CHARACTERS);
   for (const secret of secrets) {
@@ -317,8 +317,8 @@ export function tell(text: string, secrets: readonly string[]): string {
   told = told.replace(/([?&](?:key|api[_-]?key|token|access_token|sig)=)[^&\s"']+/gi, "$1***")
     .replace(/\b(Bearer\s+|sk-(?:ant-|or-|proj-)?)[\w.-]{12,}/g, "$1***")
     .replace(/\s+/g, " ").trim()
-    .replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .toWellFormed();
+  told = escapeTerminal(told);
   const characters = Array.from(told.slice(0, 2 * DETAIL_CHARACTERS));
   return characters.length > DETAIL_CHARACTERS ? `${characters.slice(0, DETAIL_CHARACTERS - 1).join("")}…` : told;
 }
@@ -328,8 +328,4 @@ function safeUrl(text: string): string {
   if (!URL.canParse(text)) return "the address";
   const { origin, pathname } = new URL(text);
   return origin + pathname;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

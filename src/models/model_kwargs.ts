@@ -2,9 +2,8 @@
 import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
 import { Failure } from "../failure.ts";
 import type { EndpointSettings } from "./endpoint.ts";
+import { isObject, type Json } from "./json.ts";
 import type { ClientKind } from "./provider_table.ts";
-
-type Json = Record<string, unknown>;
 
 export interface CallSettings {
   /** Given to the client, which knows what a model refuses. */
@@ -242,10 +241,6 @@ function thinkingConfig(thinking: Json): Json {
   if (thinking.type === "disabled") return { thinkingBudget: 0 };
   const budget = thinking.budget_tokens;
   return { includeThoughts: true, ...(budget !== undefined && { thinkingBudget: budget }) };
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -1,9 +1,8 @@
 /** What a call cost: the provider's word, then the user's prices, then the public list, otherwise unknown. */
 import type { Usage as ListUsage } from "@pydantic/genai-prices";
 import { Failure, messageOf } from "../failure.ts";
+import { isObject, type Json } from "./json.ts";
 import type { Cost, Usage } from "./usage.ts";
-
-type Json = Record<string, unknown>;
 
 /** USD per token; a missing part costs what the input costs. */
 export interface TokenPrices {
@@ -110,8 +109,4 @@ function isAmount(value: unknown): value is number {
 function amountOf(value: unknown): number | undefined {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
   return isAmount(number) ? number : undefined;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -8,6 +8,7 @@ import type {
 import { Failure } from "../failure.ts";
 import type { ChatMessage, ChatModel, ChatReply, FinishReason, QueryOptions } from "./chat_model.ts";
 import { type Endpoint, resolveEndpoint } from "./endpoint.ts";
+import { isObject, type Json } from "./json.ts";
 import {
   type AttemptFailure,
   connectionFailure,
@@ -35,8 +36,6 @@ import { type ProviderId, type ProviderRow, providerTable } from "./provider_tab
 import { type AttemptResult, type Sleep, withRetries } from "./retry.ts";
 import type { Cost, Usage } from "./usage.ts";
 import { createWireFetch, type Exchange } from "./wire.ts";
-
-type Json = Record<string, unknown>;
 
 export interface ProviderModelOptions {
   /** `provider/model`, or a bare model name. */
@@ -380,8 +379,4 @@ function chatReasoning(raw: unknown): string {
 
 function count(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.round(value) : 0;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

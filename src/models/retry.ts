@@ -19,7 +19,7 @@ export type AttemptResult<T> = { readonly ok: true; readonly value: T } | {
   readonly failure: AttemptFailure;
 };
 
-export const MAX_ATTEMPTS = 6;
+const MAX_ATTEMPTS = 6;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 16_000;
 const LONGEST_ASKED_WAIT_MS = 300_000;

@@ -1,7 +1,6 @@
 /** The fetch that provider clients get: it completes the request, bounds the reply and keeps what happened. */
+import { isObject, type Json } from "./json.ts";
 import type { ClientKind } from "./provider_table.ts";
-
-type Json = Record<string, unknown>;
 
 /** What one request and its reply were on the wire. */
 export interface Exchange {
@@ -54,7 +53,10 @@ export function createWireFetch({ client, shapeBody, onExchange }: WireOptions):
     // The body is decoded already.
     headers.delete("content-encoding");
     headers.delete("content-length");
-    return new Response(replied === undefined ? text : JSON.stringify(replied), { status, headers });
+    // Response refuses a body with these, be it an empty one.
+    const withoutBody = status === 204 || status === 205 || status === 304;
+    const sent = replied === undefined ? text : JSON.stringify(replied);
+    return new Response(withoutBody ? null : sent, { status, headers });
   };
 }
 
@@ -79,14 +81,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** Some proxies answer 200 and put the upstream's failure in the body. */
 function statusOf({ status, json }: Exchange): number {
   const reported = status!;
   // fetch gives 0 only for opaque replies, and Response accepts nothing below 200.
-  if (reported < 200 || reported === 204 || reported === 205 || reported === 304) return 502;
+  if (reported < 200) return 502;
   if (reported > 299 || !isObject(json) || !isObject(json.error)) return reported;
   if (json.choices !== undefined || json.content !== undefined || json.output !== undefined) return reported;
   const code = Number(json.error.code ?? json.error.status);

@@ -270,8 +270,17 @@ function noteOrphans(): void {
   } catch {
     return;
   }
-  const pids = children.split(" ").map(Number).filter((pid) => pid > 0 && !orphans.has(pid));
-  if (pids.every((pid) => [...active].some((command) => command.pid === pid))) return;
+  const commands = new Set([...active].map((command) => command.pid));
+  const unknown = children.split(" ").map(Number).filter((pid) => pid > 0 && !orphans.has(pid) && !commands.has(pid));
+  const ownSession = readProcess("self")?.session;
+  const living = unknown.filter((pid) => {
+    const child = readProcess(pid);
+    if (!child?.isZombie) return child !== undefined;
+    // Without an environment, but nothing else makes children of us that are in another session and this young.
+    if (child.session !== ownSession && child.startTicks >= firstStartTicks) orphans.set(pid, child.startTicks);
+    return false;
+  });
+  if (living.length === 0) return;
   const family = wholeRun();
   for (const { pid, parent, startTicks } of findFamily(family)) {
     if (parent === Deno.pid && !family.roots.has(pid)) orphans.set(pid, startTicks);

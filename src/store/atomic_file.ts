@@ -1,11 +1,18 @@
 /** Replaces a file as a whole: whoever reads it sees the old content or the new, never a part, also after a crash. */
 import { basename, dirname, join, resolve } from "node:path";
+import { hasEndedSince } from "./process_identity.ts";
 import { writeFailure } from "./write_failure.ts";
 
 /** Pieces are gathered up to about this size before they are written. */
 const CHUNK_CHARACTERS = 64 * 1024;
 /** How long the reader of a pipe may take for one chunk. */
 const STUCK_READER_MS = 30_000;
+/** Of a process in another container we cannot see that it lives, only that it writes. */
+const ABANDONED_AFTER_MS = 60_000;
+const TEMPORARY = /^\..*\.(\d+)-[0-9a-f]{8}\.tmp$/s;
+
+/** Temporary files that this process is writing. */
+const unfinished = new Set<string>();
 
 /**
  * Writes a temporary file beside `path`, syncs it to the disk and renames it over `path`; missing parent folders are
@@ -26,10 +33,11 @@ export async function writeFileAtomic(
   if (target.kind === "stream") return await writeStream(path, content);
   const folder = dirname(resolve(path));
   await attempt(path, () => Deno.mkdir(folder, { recursive: true }));
-  const temporary = join(folder, `.${basename(path).slice(0, 40)}.${Deno.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`);
+  const temporary = join(folder, temporaryName(basename(path)));
   const mode = options.mode ?? target.mode;
-  const file = await attempt(path, () => Deno.open(temporary, { write: true, createNew: true, mode }));
+  unfinished.add(temporary);
   try {
+    const file = await attempt(path, () => Deno.open(temporary, { write: true, createNew: true, mode }));
     try {
       await writeAll(content, (bytes) => attempt(path, () => file.write(bytes)));
       await attempt(path, async () => {
@@ -44,7 +52,40 @@ export async function writeFileAtomic(
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
+  } finally {
+    unfinished.delete(temporary);
   }
+}
+
+/** For a process that must end now: takes away what its unfinished writes have left, without waiting. */
+export function removeTemporaries(): void {
+  for (const path of unfinished) {
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // Not made yet, or in its place already.
+    }
+  }
+}
+
+/**
+ * Takes away the files `.<name>.<pid>-<8 hex digits>.tmp` of processes that were killed, except those of the last
+ * minute. Never throws.
+ */
+export async function removeAbandonedTemporaries(folder: string): Promise<void> {
+  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name } of names) {
+    const pid = TEMPORARY.exec(name)?.[1];
+    if (pid === undefined) continue;
+    const path = join(folder, name);
+    const touchedMs = await Deno.lstat(path).then(({ mtime }) => mtime?.getTime(), () => undefined) ?? Date.now();
+    if (Date.now() - touchedMs < ABANDONED_AFTER_MS || !hasEndedSince(Number(pid), touchedMs)) continue;
+    await Deno.remove(path).catch(() => {});
+  }
+}
+
+function temporaryName(name: string): string {
+  return `.${name.slice(0, 40)}.${Deno.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
 
 type Target =

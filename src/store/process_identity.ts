@@ -28,8 +28,17 @@ export function isCertainlyDead({ pid, start_ticks, boot_id, pid_namespace }: Pr
   return start_ticks !== undefined && start_ticks !== stat.startTicks;
 }
 
+/** The boot time, and with it the start of a process, is known to the second only. */
+const CLOCK_SLACK_MS = 2000;
+
+/** Whether whoever had this number when it last touched a file has ended: `touchedMs` is in milliseconds since 1970. */
+export function hasEndedSince(pid: number, touchedMs: number): boolean {
+  const startedMs = startedAtMs(pid);
+  return isCertainlyDead({ pid }) || startedMs !== undefined && startedMs > touchedMs + CLOCK_SLACK_MS;
+}
+
 /** When the running process with this number started, in milliseconds since 1970, exact to about a second. */
-export function startedAtMs(pid: number): number | undefined {
+function startedAtMs(pid: number): number | undefined {
   const stat = statOf(pid);
   const bootSeconds = /^btime (\d+)$/m.exec(readSmallFile("/proc/stat") ?? "")?.[1];
   if (stat === undefined || bootSeconds === undefined) return undefined;

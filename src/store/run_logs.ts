@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { encodeJsonLine, type JsonLine, JsonLinesDecoder } from "../events/json_lines.ts";
 import { Failure } from "../failure.ts";
 import { AppendLog, readFailure, readPieces } from "./append_log.ts";
-import { isCertainlyDead, ownIdentity, type ProcessIdentity, startedAtMs } from "./process_identity.ts";
+import { hasEndedSince, isCertainlyDead, ownIdentity, type ProcessIdentity } from "./process_identity.ts";
 import { writeFailure } from "./write_failure.ts";
 
 /**
@@ -102,8 +102,6 @@ function* objectsAmong(lines: readonly JsonLine[]): Generator<Record<string, unk
 
 const CLAIMED = /\.claimed-(\d+)\.jsonl$/;
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** The boot time, and with it the start of a process, is known to the second only. */
-const CLOCK_SLACK_MS = 2000;
 
 /**
  * Takes over the logs whose process is certainly dead (not running, or its number belongs to a later process or boot),
@@ -147,11 +145,7 @@ async function logNames(directory: string): Promise<string[]> {
 async function isAbandoned(path: string): Promise<boolean> {
   const touchedMs = (await Deno.lstat(path)).mtime?.getTime() ?? Date.now();
   const claimer = CLAIMED.exec(path)?.[1];
-  if (claimer !== undefined) {
-    const pid = Number(claimer);
-    const startedMs = startedAtMs(pid);
-    return isCertainlyDead({ pid }) || startedMs !== undefined && startedMs > touchedMs + CLOCK_SLACK_MS;
-  }
+  if (claimer !== undefined) return hasEndedSince(Number(claimer), touchedMs);
   const owner = await ownerOf(path);
   return owner === undefined ? Date.now() - touchedMs > DAY_MS : isCertainlyDead(owner);
 }

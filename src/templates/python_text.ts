@@ -36,7 +36,7 @@ function reprString(text: string): string {
 }
 
 /** Python's `repr` of what a template engine hands out: null and undefined are None, Maps and objects are dicts. */
-export function pythonRepr(value: unknown): string {
+function pythonRepr(value: unknown): string {
   if (typeof value === "string") return reprString(value);
   if (Array.isArray(value)) return `[${value.map(pythonRepr).join(", ")}]`;
   if (typeof value === "object" && value !== null) {

@@ -62,7 +62,11 @@ class MinijinjaRenderer implements TemplateRenderer {
     } catch (error) {
       thrown = error;
     }
-    if (this.#problem !== undefined) throw failure(name, this.#problem, this.#line);
+    if (this.#problem !== undefined) {
+      const isVariable = /^'\w+' is undefined$/.test(this.#problem);
+      const known = Object.keys(data as Record<string, unknown>).sort().join(", ");
+      throw failure(name, this.#problem, this.#line, isVariable && known !== "" ? [`Variables here: ${known}`] : []);
+    }
     if (text !== undefined) return text;
     throw this.#failureOfEngine(name, thrown);
   }
@@ -125,8 +129,9 @@ class MinijinjaRenderer implements TemplateRenderer {
   }
 }
 
-function failure(name: string, problem: string, line: number | undefined): Failure {
-  return new Failure("template", `Cannot render ${name}: ${problem}${line === undefined ? "" : ` (line ${line})`}`);
+function failure(name: string, problem: string, line: number | undefined, hints: string[] = []): Failure {
+  const place = line === undefined ? "" : ` (line ${line})`;
+  return new Failure("template", `Cannot render ${name}: ${problem}${place}`, { hints });
 }
 
 let renderer: Promise<TemplateRenderer> | undefined;

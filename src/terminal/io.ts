@@ -57,7 +57,9 @@ export class OutputPipe {
     try {
       for (let at = 0; at < bytes.length;) at += await this.#writeSome(bytes.subarray(at, at + PIPE_BUF_BYTES));
     } catch (cause) {
-      this.#failure = cause instanceof Deno.errors.BrokenPipe
+      this.#failure = cause instanceof Failure
+        ? cause
+        : cause instanceof Deno.errors.BrokenPipe
         ? new Failure("closed", `Nobody reads ${this.#name} any more`, { cause })
         : new Failure("environment", `Cannot write to ${this.#name}: ${(cause as Error).message}`, { cause });
       throw this.#failure;

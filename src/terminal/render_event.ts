@@ -26,7 +26,7 @@ export function renderEvent(event: Pick<RunEvent, "type" | "data">, options: Ren
       return `\n${escapeTerminal(data.content)}\n`;
     case "step": {
       const output = firstLines(data.output.trimEnd(), options.maxOutputLines ?? 40);
-      const end = data.timed_out ? "timed out" : data.exit_code === 0 ? "" : `exit code ${data.exit_code}`;
+      const end = data.exception_info || (data.exit_code === 0 ? "" : `exit code ${data.exit_code}`);
       return `\n${paint("cyan", indent("$ ", data.action.trimEnd()))}\n` +
         (output === "" ? "" : `${paint("dim", indent("  ", output))}\n`) +
         (end === "" ? "" : `  ${paint("yellow", end)}\n`);

@@ -10,7 +10,7 @@ Deno.test("a command that times out leaves no process, not even one in a session
   await using box = await Sandbox.create();
   const command = "echo begun; setsid sleep 100000 & (setsid sleep 100001 &); sleep 0.2; sleep 100002";
   const run = await box.start([
-    ...["mini", "--headless", ...TASK, "-c", "environment.timeout=2"],
+    ...["mini", "--headless", ...TASK, "-c", "environment.timeout=5"],
     ...await box.script([{ commands: [command] }, WAITS]),
   ]);
   const step = await run.event("a step", ({ type }) => type === "step");

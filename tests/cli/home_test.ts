@@ -4,10 +4,12 @@ import { exists, listing, type MiniRun, Sandbox, submit } from "../support/gocor
 
 const TASK = ["-t", "x"];
 
-async function untracked(workdir: string): Promise<string[]> {
+async function untracked(box: Sandbox): Promise<string[]> {
   const { stdout } = await new Deno.Command("git", {
     args: ["status", "--porcelain", "--untracked-files=all"],
-    cwd: workdir,
+    cwd: box.workdir,
+    clearEnv: true,
+    env: await box.environment({ GIT_CONFIG_NOSYSTEM: "1" }),
   }).output();
   return new TextDecoder().decode(stdout).trim().split("\n").map((line) => line.slice(3)).sort();
 }
@@ -28,7 +30,7 @@ Deno.test("the first run makes the home, and later runs keep what is in it", asy
     "logs/debug.log",
   ]);
   await Deno.writeTextFile(`${home}/configs/.env`, "A=b\n");
-  deepEqual(await untracked(box.workdir), [".miniswe/.gitignore", ".miniswe/configs/live.yaml"]);
+  deepEqual(await untracked(box), [".miniswe/.gitignore", ".miniswe/configs/live.yaml"]);
 
   const live = await Deno.readTextFile(`${home}/configs/live.yaml`);
   await Deno.writeTextFile(`${home}/configs/live.yaml`, `${live}\n# mine\n`);

@@ -53,7 +53,7 @@ Deno.test("a reader that never reads does not keep a run from ending at SIGTERM"
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const deadline = setTimeout(() => child.kill("SIGKILL"), 120_000);
+  const deadline = setTimeout(() => child.kill("SIGKILL"), 300_000);
   try {
     await until("a step is to be told that no pipe can hold", async () => {
       const logs = (await listing(box.workdir)).filter((path) => path.endsWith(".jsonl"));

@@ -64,6 +64,7 @@ Deno.test("a -c file that is not there is a usage failure that knows what is", a
   const cases: [string, RegExp, RegExp][] = [
     ["orchestratd", /need a file for "-c orchestratd"/, /^Did you mean `-c orchestrated`\?$/],
     ["/nowhere/x.yaml", /found none in that place/, /^Available: live, orchestrated$/],
+    ["agent.step_limit =5", /need a file for/, /^For a single key write `-c agent\.step_limit=…`, without spaces$/],
     ["=5", /need a key such as agent\.step_limit before "="/, /-c agent\.step_limit=100/],
     ["agent..x=5", /need a key/, /-c/],
   ];

@@ -34,6 +34,12 @@ Deno.test("a missing .env file is an empty one; one that cannot be read is a fai
   }
 });
 
+Deno.test("a .env file with a NUL, which no variable can hold, is a failure that names the line", async () => {
+  await using project = await Project.create();
+  const path = await project.file(".env", "A=1\r\nB=a\0b\n");
+  await rejects(loadEnvFile(path), /found a NUL in line 2$/);
+});
+
 Deno.test("mergeEnv() never overrides the environment, not even an empty value", () => {
   deepEqual(mergeEnv({ A: "env", B: "" }, { A: "file", B: "file", C: "file" }), { A: "env", B: "", C: "file" });
 });

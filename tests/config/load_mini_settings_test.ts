@@ -273,6 +273,8 @@ headless:
   );
   const section = await failureOf(project.load(["agent=5"]));
   match(section.message, /: -c agent: expected a mapping, found 5$/);
+  const hidden = await failureOf(project.load([await project.file("hidden.yaml", "a: 1\nmodel: gpt\n"), "model.x=1"]));
+  match(hidden.message, /hidden\.yaml:2:8: model: expected a mapping, found "gpt"$/);
 });
 
 Deno.test("a pattern that cannot be used is named with its place", async () => {
@@ -312,6 +314,11 @@ Deno.test("unknown keys are noted; what looks like a slip is a warning", async (
   for (const part of ["agent.whitelist_actions", "extra is unknown", "agent.agent_class"]) {
     ok(notices.some((notice) => notice.includes(part)), part);
   }
+  const outside = await project.load(["cost_limit=5", "model_name=x"]);
+  deepEqual(outside.warnings, [
+    "-c cost_limit: cost_limit is unknown and has no effect; did you mean agent.cost_limit?",
+    "-c model_name: model_name is unknown and has no effect; did you mean model.model_name?",
+  ]);
   deepEqual(settings.raw.agent, { step_limt: 5, whitelist_actions: [], agent_class: "interactive" });
 });
 

@@ -92,10 +92,11 @@ Deno.test("a file that cannot be used is a usage failure with file, line, column
     ["a: [1, 2\nb: 3\n", /\/f\.yaml:2:\d+: .* in "b: 3"/],
     ["a:\n\tb: 1\n", /\/f\.yaml:2:1: tab/],
     ["a: b: c\n", /\/f\.yaml:1:\d+: .* in "a: b: c"/],
-    ["a: {{task}}\n", /\/f\.yaml:1:\d+: /],
+    ["a:\n  b: {{task}}\n", /\/f\.yaml:2:7: a mapping or list as a key .* needs quotes\) in "b: \{\{task\}\}"/],
+    ["a: 1\n[b]: 1\n", /\/f\.yaml:2:1: a mapping or list as a key/],
     ["a: *nobody\n", /\/f\.yaml:1:\d+: unidentified alias "nobody"/],
     ["a: !!python/object/apply:os.system [id]\n", /\/f\.yaml:1:4: unknown .*python/],
-    ["a: 1\n---\nb: 1\n", /expected one document, found several/],
+    ["a: 1\n---\nb: 1\n", /\/f\.yaml:3:1: expected one document, found several/],
     ["- a\n", /expected a mapping of keys, found a list/],
     ["just text", /expected a mapping of keys, found "just text"/],
     ["a: \u0000", /null byte/],
@@ -183,4 +184,22 @@ Deno.test("parseYamlValue() reads scalars and flow collections, and takes anythi
     "---",
   ];
   for (const text of literal) equal(parseYamlValue(text), text);
+});
+
+Deno.test("the hint is about what is wrong with the file", () => {
+  const cases: [string, RegExp][] = [
+    ["a:\n\tb: 1\n", /^Indent with spaces/],
+    ["a: *nobody\n", /`&name`/],
+    ["- a\n", /sections, such as `agent:`/],
+    ["a: 1\n---\nb: 1\n", /sections, such as `agent:`/],
+    ["a: 'open\nb: 1\n", /close each quote/],
+    ["a: b: c\n", /need quotes$/],
+  ];
+  for (const [text, hint] of cases) {
+    throws(() => parseYamlSource(text, "f"), (error: unknown) => {
+      ok(error instanceof Failure, String(error));
+      match(error.hints.join("\n"), hint);
+      return true;
+    });
+  }
 });

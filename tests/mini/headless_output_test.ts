@@ -30,6 +30,7 @@ const stepEvent = (output: string): RunEvent => ({
     output,
     exit_code: 0,
     timed_out: false,
+    exception_info: "",
     elided_bytes: 0,
     elided_chars: 0,
     duration_seconds: 0,

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import fc from "fast-check";
 import { submissionIn, textProtocol, toolcallProtocol } from "../../src/mini/protocol.ts";
 import type { ChatReply, ToolCall } from "../../src/models/chat_model.ts";
 
@@ -36,6 +37,24 @@ Deno.test("textProtocol() refuses no block and two blocks, and counts them", () 
 
 Deno.test("textProtocol() takes the whole match of a pattern without a group", () => {
   deepEqual(textProtocol("RUN .*?$").parse(reply("RUN ls")), { kind: "actions", actions: [{ command: "RUN ls" }] });
+});
+
+Deno.test("textProtocol() finds what the pattern finds, whatever the pattern ends with", () => {
+  const patterns = [FENCE, "`(.*?)`", "\\\\n`", "a\\w`", "`a|b\\n`", "`(?=.*b)(.*?)`", "(?i:`A(.*?)`)", "a(.*?)$"];
+  const words = fc.constantFrom("```", "`", "bash", "a", "b", "\n", "\\n", " ");
+  const texts = fc.array(words).map((parts) => parts.join(""));
+  fc.assert(fc.property(fc.constantFrom(...patterns), texts, (pattern, text) => {
+    const all = Array.from(text.matchAll(new RegExp(pattern, "gsu")), (found) => (found[1] ?? found[0]).trim());
+    const parsed = textProtocol(pattern).parse(reply(text));
+    deepEqual(parsed.kind === "actions" ? parsed.actions.map(({ command }) => command) : parsed.found, all);
+  }));
+});
+
+Deno.test("textProtocol() takes linear time for fences that are never closed", () => {
+  for (const content of ["```bash\nx".repeat(500_000), "```bash" + "\n".repeat(2_000_000)]) {
+    equal(textProtocol(FENCE).parse(reply(content)).kind, "format_error");
+    equal(textProtocol(FENCE).parse(reply(`${content}\n\`\`\``)).kind, "actions");
+  }
 });
 
 Deno.test("textProtocol() keeps no state between replies", () => {

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { Failure } from "../../src/failure.ts";
-import { writeFileAtomic } from "../../src/store/atomic_file.ts";
+import { removeAbandonedTemporaries, removeTemporaries, writeFileAtomic } from "../../src/store/atomic_file.ts";
 
 async function inTempDir(work: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
@@ -128,6 +128,41 @@ Deno.test("many writers at once leave one whole content and no temporary file", 
     await Promise.all(contents.map((content) => writeFileAtomic(`${dir}/file`, content)));
     ok(contents.includes(await Deno.readTextFile(`${dir}/file`)));
     deepEqual(namesIn(dir), ["file"]);
+  }));
+
+Deno.test("removeTemporaries() takes away what unfinished writes have left, and nothing else", () =>
+  inTempDir(async (dir) => {
+    await Deno.writeTextFile(`${dir}/file`, "old");
+    await Deno.writeTextFile(`${dir}/.other.1-01234567.tmp`, "of another process");
+    let inTheMiddle: string[] = [];
+    function* pieces() {
+      yield "x".repeat(1_000_000);
+      inTheMiddle = namesIn(dir);
+      removeTemporaries();
+    }
+    await rejects(writeFileAtomic(`${dir}/file`, pieces()));
+    equal(inTheMiddle.length, 3);
+    deepEqual(namesIn(dir), [".other.1-01234567.tmp", "file"]);
+    equal(await Deno.readTextFile(`${dir}/file`), "old");
+  }));
+
+Deno.test("removeAbandonedTemporaries() takes away old temporary files whose process has ended", () =>
+  inTempDir(async (dir) => {
+    const { pid, status } = new Deno.Command("true").spawn();
+    await status;
+    const old = [`.a.${pid}-01234567.tmp`, `.a b\n.traj.json.${pid}-89abcdef.tmp`];
+    const kept = [`.a.${Deno.pid}-01234567.tmp`, `.a.${pid}-0123.tmp`, `a.${pid}-01234567.tmp`, "last_run.traj.json"];
+    const now = Date.now() / 1000;
+    for (const name of [...old, ...kept]) {
+      await Deno.writeTextFile(`${dir}/${name}`, "");
+      // Ours was touched after we started.
+      if (!name.includes(`${Deno.pid}-`)) await Deno.utime(`${dir}/${name}`, now - 100, now - 100);
+    }
+    const recent = `.b.${pid}-01234567.tmp`;
+    await Deno.writeTextFile(`${dir}/${recent}`, "");
+    await removeAbandonedTemporaries(dir);
+    deepEqual(namesIn(dir), [...kept, recent].sort());
+    await removeAbandonedTemporaries(`${dir}/missing`);
   }));
 
 Deno.test("devices are written directly and stay devices", async () => {

@@ -1,5 +1,11 @@
 /** A model provider on the loopback: it speaks four wire formats, follows a script, fails on demand and records what it was asked. */
 
+// A proxy of this machine does not lead to its loopback.
+for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]) {
+  Deno.env.delete(name);
+  Deno.env.delete(name.toLowerCase());
+}
+
 export interface FakeRequest {
   readonly method: string;
   /** With the query, as sent. */
@@ -104,7 +110,8 @@ export function startFakeProvider(script: FakeScript): FakeProvider {
       }
       if ("status" in reply) {
         const { status, headers, body = "" } = reply;
-        return new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
+        const sent = body === null || typeof body === "string" ? body : JSON.stringify(body);
+        return new Response(sent, { status, headers });
       }
       return Response.json(answerOf(reply, request), { headers: reply.headers });
     },

@@ -54,6 +54,14 @@ Deno.test("an undefined variable is reported with the template's name, its path 
   equal(problemOf("{{ a['it\"s'] }}", { a: {} }), `${start}'a['it"s']' is undefined (line 1)`);
 });
 
+Deno.test("an undefined variable comes with the names of those that are defined", () => {
+  throws(() => render("{{ taks }}", { task: "a secret task", cwd: "/" }), (error: unknown) => {
+    ok(error instanceof Failure, String(error));
+    equal(error.hints.join("\n"), "Variables here: cwd, task");
+    return true;
+  });
+});
+
 Deno.test("a syntax error is reported with the line in the template as it was written", () => {
   const start = "Cannot render agent.instance_template: ";
   ok(problemOf("one {{ 1 }}\r\ntwo {{ 1 +\n }}").startsWith(`${start}syntax error: `));

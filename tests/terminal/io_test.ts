@@ -50,3 +50,14 @@ Deno.test("OutputPipe.flush() does not wait for a reader that never reads", asyn
   await written;
   equal(await pipe.flush(10_000), true);
 });
+
+Deno.test("OutputPipe onto another OutputPipe fails as that one did", async () => {
+  const inner = new OutputPipe("stdout", { write: () => Promise.reject(new Deno.errors.BrokenPipe("gone")) });
+  const outer = new OutputPipe("stdout", {
+    async write(bytes) {
+      await inner.write("text");
+      return bytes.length;
+    },
+  });
+  await rejects(outer.write("a"), (error: unknown) => error instanceof Failure && error.kind === "closed");
+});

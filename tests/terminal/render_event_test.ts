@@ -11,6 +11,7 @@ const step = (output: string, more: Record<string, unknown> = {}) => ({
     output,
     exit_code: 0,
     timed_out: false,
+    exception_info: "",
     elided_bytes: 0,
     elided_chars: 0,
     duration_seconds: 0,
@@ -22,6 +23,10 @@ const step = (output: string, more: Record<string, unknown> = {}) => ({
 Deno.test("renderEvent() shows a command, its output and how it ended", () => {
   equal(renderEvent(step("a\nb\n"), { colour: false }), "\n$ printf x\n  ls\n  a\n  b\n");
   equal(renderEvent(step("", { exit_code: 3 }), { colour: false }), "\n$ printf x\n  ls\n  exit code 3\n");
+  equal(
+    renderEvent(step("", { exit_code: -1, exception_info: "No such shell" }), { colour: false }),
+    "\n$ printf x\n  ls\n  No such shell\n",
+  );
   equal(
     renderEvent(step("1\n2\n3", {}), { colour: false, maxOutputLines: 2 }),
     "\n$ printf x\n  ls\n  1\n  2\n  … 1 more lines\n",
