@@ -1,5 +1,5 @@
 /** The executable: the process's arguments go in, its exit code comes out. */
-import { exitCodeOf, Interrupt, type InterruptSignal } from "./failure.ts";
+import { describeFailure, exitCodeOf, Interrupt, type InterruptSignal } from "./failure.ts";
 import { type Io, OutputPipe } from "./terminal/io.ts";
 
 const aborted = new AbortController();
@@ -22,7 +22,7 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 
 const io: Io = {
   env: Deno.env.toObject(),
-  cwd: Deno.cwd(),
+  cwd: currentFolder(),
   stdout: new OutputPipe("stdout", Deno.stdout),
   stderr: new OutputPipe("stderr", Deno.stderr),
   signal: aborted.signal,
@@ -32,5 +32,24 @@ const io: Io = {
   monotonicMs: () => performance.now(),
 };
 
-const { run } = await import("./app.ts");
-Deno.exit(await run(Deno.args, io));
+Deno.exit(await main());
+
+/** An error that left this module would be an unhandled rejection like any other, and the exit code 0. */
+async function main(): Promise<number> {
+  try {
+    const { run } = await import("./app.ts");
+    return await run(Deno.args, io);
+  } catch (error) {
+    await io.stderr.write(describeFailure(error)).catch(() => {});
+    return exitCodeOf(error);
+  }
+}
+
+/** Deno has no path for a folder whose name is not UTF-8. */
+function currentFolder(): string {
+  try {
+    return Deno.cwd();
+  } catch {
+    return "/proc/self/cwd";
+  }
+}

@@ -12,6 +12,7 @@ import {
   YAMLException,
 } from "js-yaml";
 import { Failure, messageOf } from "../failure.ts";
+import { isSecretName } from "../safety/secrets.ts";
 
 export type Mapping = Record<string, unknown>;
 export type KeyPath = readonly string[];
@@ -46,7 +47,7 @@ const MAX_NODES = 100_000;
 
 /**
  * Reads a configuration file whose top level is a mapping; an empty one is `{}`. The last of several equal keys counts,
- * as in PyYAML. Throws a `Failure` (usage) with file, line, column and the line's text.
+ * as in PyYAML. Throws a `Failure` (usage) with file, line, column and the line's text, unless that names a secret.
  */
 export function parseYamlSource(text: string, file: string): YamlSource {
   const { events, value } = attempt(text, file, () => {
@@ -118,13 +119,15 @@ function attempt<T>(text: string, file: string, read: () => T): T {
     if (!(error instanceof YAMLException)) throw unreadable(file, { line: 1, column: 1 }, messageOf(error), "", error);
     // A missing mark is a complaint about the whole text.
     const { line, column } = error.mark ?? { line: 0, column: 0 };
-    throw unreadable(file, { line: line + 1, column: column + 1 }, error.reason, text, error);
+    // Without the exception as the cause: it quotes the lines around, which may hold secrets.
+    throw unreadable(file, { line: line + 1, column: column + 1 }, error.reason, text);
   }
 }
 
 function unreadable(file: string, position: Position, finding: string, text: string, cause?: unknown): Failure {
   const line = text.split(/\r\n|\r|\n/, position.line)[position.line - 1]?.trim() ?? "";
-  const inLine = line === "" ? "" : ` in ${quote(line)}`;
+  const isSecret = line.match(/[\w-]+/g)?.some(isSecretName) ?? false;
+  const inLine = line === "" || isSecret ? "" : ` in ${quote(line)}`;
   return new Failure("usage", `Cannot read the configuration: ${formatPosition(file, position)}: ${finding}${inLine}`, {
     hints: [hintFor(finding)],
     cause,

@@ -193,3 +193,18 @@ Deno.test("an API base that comes from the repository's .env is told, one from t
   equal(about(silent).length, 0);
   ok(silent.logs.some(({ content }) => content.startsWith("AZURE_OPENAI_ENDPOINT from ")));
 });
+
+Deno.test({
+  name: "in a folder whose name is no UTF-8 a run works with --workdir, and fails with words without it",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await using box = await Sandbox.create();
+    const enter = `folder=$(printf 'odd\\377'); mkdir -p "$folder" && cd "$folder" && exec "$@"`;
+    const wrapper = ["sh", "-c", enter, "sh"];
+    const args = [...await box.script([submit()]), ...TASK];
+    const elsewhere = await box.mini([...args, "-w", box.workdir], { wrapper });
+    const here = await box.mini(args, { wrapper, noTrajectory: true });
+    deepEqual([elsewhere.code, elsewhere.finish.status, here.code, here.finish.status], [0, "success", 1, "error"]);
+    match(here.error!.error, /^Cannot work in .*UTF-8/);
+  },
+});

@@ -115,6 +115,18 @@ Deno.test("a file that cannot be used is a usage failure with file, line, column
   }
 });
 
+Deno.test("the failure of a file does not show a line that names a secret", () => {
+  for (const line of ["api_key: hidden-value: x", "env: {GITHUB_TOKEN: hidden-value: x", "X-Api-Key: 'hidden-value"]) {
+    throws(() => parseYamlSource(line, "bad.yaml"), (error: unknown) => {
+      ok(error instanceof Failure);
+      match(error.message, /bad\.yaml:\d+:\d+: /);
+      equal(error.message.includes("hidden-value"), false);
+      equal(error.cause, undefined, "the parser's own error quotes the line");
+      return true;
+    });
+  }
+});
+
 Deno.test("a key that plain objects inherit is only a key", () => {
   const { value } = parseYamlSource("__proto__: {polluted: 1}\nconstructor: {prototype: {polluted: 1}}\n", "f");
   equal(Object.getPrototypeOf(value), Object.prototype);
