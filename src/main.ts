@@ -14,6 +14,8 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] satisfies InterruptSignal[]) 
     Deno.exit(exitCodeOf(interrupt));
   });
 }
+// Under `ulimit -f` a file that grows too long is a failed write then, which a run can tell, and no sudden death.
+if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
 // A mistake of ours in a detached promise ends the run with its error event instead of killing the process.
 globalThis.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();

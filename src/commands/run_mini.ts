@@ -1,26 +1,21 @@
-/** One headless run of the agent: everything it needs is made here, and every way it can end is told here. */
+/** One headless run of the agent, from its flags to its exit code. */
 import type { MiniSettings } from "../config/mini_settings.ts";
-import { type AgentHome, initializeAgentHome, resolveWorkdir } from "../config/agent_home.ts";
-import { configDump } from "../config/config_dump.ts";
+import { initializeAgentHome, resolveWorkdir } from "../config/agent_home.ts";
 import { loadEnvFile, mergeEnv } from "../config/env_file.ts";
 import { loadMiniSettings } from "../config/load_mini_settings.ts";
 import { VERSION } from "../config/version.ts";
-import { EventBus } from "../events/bus.ts";
-import type { EventData, EventFact } from "../events/event.ts";
-import { describeFailure, Failure } from "../failure.ts";
+import type { EventData } from "../events/event.ts";
+import { Failure } from "../failure.ts";
 import { Agent } from "../mini/agent.ts";
-import { HeadlessOutput } from "../mini/headless_output.ts";
-import { errorData, type Outcome, outcomeOfError, wordsOf } from "../mini/outcome.ts";
+import { type Outcome, outcomeOfError } from "../mini/outcome.ts";
 import { Tally } from "../mini/tally.ts";
-import { trajectoryDocument, TrajectoryRecorder } from "../mini/trajectory.ts";
 import { providerTable } from "../models/provider_table.ts";
 import { Redactor, secretsIn, splitSecrets } from "../safety/secrets.ts";
-import { escapeTerminal } from "../safety/escape_terminal.ts";
-import { removeAbandonedTemporaries, removeTemporaries, writeFileAtomic } from "../store/atomic_file.ts";
-import { DebugLog } from "../store/debug_log.ts";
-import { claimAbandonedRunLogs, readRunLog, RunLog } from "../store/run_logs.ts";
+import { removeTemporaries } from "../store/atomic_file.ts";
 import type { Io } from "../terminal/io.ts";
 import { createModel } from "./create_model.ts";
+import { HeadlessStream } from "./headless_stream.ts";
+import { RunFiles } from "./run_files.ts";
 import { uname } from "./uname.ts";
 
 export interface MiniFlags {
@@ -39,16 +34,17 @@ export interface MiniFlags {
 
 /** Runs to the end, told on stdout; the exit code. Never throws. */
 export async function runMini(flags: MiniFlags, io: Io): Promise<number> {
-  const stream = new Stream(io);
+  const stream = new HeadlessStream(io);
+  const opening = openingOf(flags, io);
   let run: Run | undefined;
   let outcome: Outcome;
   try {
-    run = await Run.prepare(flags, stream, io);
+    run = await Run.prepare(flags, opening, stream, io);
     outcome = await run.work();
   } catch (error) {
     outcome = outcomeOfError(io.signal.aborted ? io.signal.reason : error);
   }
-  if (run === undefined) return await stream.close(outcome, openingOf(flags, io));
+  if (run === undefined) return await stream.close(outcome, opening);
   return await run.end(outcome);
 }
 
@@ -59,7 +55,10 @@ export function reportFailure(
   io: Io,
 ): Promise<number> {
   const { task, model, workdir } = opening;
-  return new Stream(io).close({ kind: "failed", error: failure }, openingOf({ task, model, workdir, config: [] }, io));
+  return new HeadlessStream(io).close(
+    { kind: "failed", error: failure },
+    openingOf({ task, model, workdir, config: [] }, io),
+  );
 }
 
 type Opening = EventData<"start">;
@@ -90,139 +89,39 @@ function newRunId(nowMs: number): string {
   return `${time}-${Deno.pid}-${crypto.randomUUID().slice(0, 4)}`;
 }
 
-/** How long a reader of stdout that does not read may hold up the end of an interrupted run. */
-const STUCK_READER_MS = 2000;
-
-/** Not a race against one promise for the whole run, which would remember every line. */
-function settledOrAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const giveUp = () => resolve();
-    if (signal.aborted) giveUp();
-    signal.addEventListener("abort", giveUp);
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
-  });
-}
-
-/** The events of a run on stdout: first `start`, then anything, at the end `error`?, `finish`, `cost`. */
-class Stream {
-  readonly output: HeadlessOutput;
-  readonly #bus: EventBus;
-  readonly #io: Io;
-  readonly #startedMs: number;
-  #opened = false;
-
-  constructor(io: Io) {
-    this.#io = io;
-    this.#startedMs = io.monotonicMs();
-    const stuck = new AbortController();
-    const onAbort = () => void setTimeout(() => stuck.abort(), STUCK_READER_MS);
-    if (io.signal.aborted) onAbort();
-    else io.signal.addEventListener("abort", onAbort, { once: true });
-    this.output = new HeadlessOutput({
-      write: (line) => settledOrAborted(io.stdout.write(line), stuck.signal),
-      redactor: new Redactor(secretsIn(io.env)),
-      includeTimestamps: true,
-      maxOutputLength: 0,
-    });
-    // Without a reader the run is for nothing: it ends, and saves what it has.
-    this.#bus = new EventBus({ now: io.now, onSubscriberError: (error) => io.abort(error) });
-    this.#bus.subscribe(this.output.show);
-  }
-
-  readonly publish = (fact: EventFact): Promise<void> => {
-    if (fact.type === "start") this.#opened = true;
-    return this.#bus.publish(fact);
-  };
-
-  subscribe(...args: Parameters<EventBus["subscribe"]>): void {
-    this.#bus.subscribe(...args);
-  }
-
-  /** Tells the end; the exit code. */
-  async close(
-    outcome: Outcome,
-    opening: Opening,
-    totals: { tally: Tally; trajectoryPath: string | null } = { tally: new Tally(), trajectoryPath: null },
-  ): Promise<number> {
-    if (!this.#opened) await this.publish({ type: "start", data: opening });
-    const words = wordsOf(outcome);
-    const error = errorData(outcome);
-    if (error !== undefined) await this.publish({ type: "error", data: error });
-    await this.publish({
-      type: "finish",
-      data: {
-        status: words.status,
-        result: words.result,
-        exit_status: words.exitStatus,
-        steps: totals.tally.calls,
-        total_cost: totals.tally.totalUsd,
-        duration_seconds: (this.#io.monotonicMs() - this.#startedMs) / 1000,
-        trajectory_path: totals.trajectoryPath,
-      },
-    });
-    await this.publish({ type: "cost", data: totals.tally.costData });
-    await this.#tellOutputFailure(outcome);
-    return words.exitCode;
-  }
-
-  /** stdout that cannot take the events can only be told of on stderr; a reader that went away wants to hear nothing. */
-  async #tellOutputFailure(outcome: Outcome): Promise<void> {
-    const failed = this.#io.stdout.failure;
-    if (failed === undefined || failed.kind === "closed") return;
-    const told = outcome.kind === "failed" ? outcome.error : failed;
-    await this.#io.stderr.write(escapeTerminal(describeFailure(told))).catch(() => {});
-  }
-}
-
 /** A run with everything it needs. */
 class Run {
   readonly #io: Io;
-  readonly #stream: Stream;
-  readonly #home: AgentHome;
+  readonly #stream: HeadlessStream;
   readonly #settings: MiniSettings;
   readonly #task: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #opening: Opening;
-  readonly #log: RunLog;
-  readonly #debug: DebugLog;
-  readonly #recorder: TrajectoryRecorder;
+  readonly #files: RunFiles;
   #tally = new Tally();
-  #endRecorded = false;
   #endCommands: () => Promise<unknown> = () => Promise.resolve();
 
   private constructor(parts: {
     io: Io;
-    stream: Stream;
-    home: AgentHome;
+    stream: HeadlessStream;
     settings: MiniSettings;
     task: string;
     env: Readonly<Record<string, string>>;
     opening: Opening;
-    redactor: Redactor;
+    files: RunFiles;
   }) {
     this.#io = parts.io;
     this.#stream = parts.stream;
-    this.#home = parts.home;
     this.#settings = parts.settings;
     this.#task = parts.task;
     this.#env = parts.env;
     this.#opening = parts.opening;
-    this.#debug = DebugLog.open(parts.home.debugLogPath, { now: parts.io.now });
-    const info = trajectoryInfo(parts.settings, parts.opening);
-    this.#log = RunLog.create(parts.home.runLogsDir, parts.opening.run_id, {
-      kind: "run",
-      info: parts.redactor.redactDeep(info),
-    });
-    this.#recorder = new TrajectoryRecorder({ log: this.#log, redactor: parts.redactor, now: parts.io.now });
-    parts.stream.subscribe(({ type, data }) => {
-      const level = type === "log" ? data.level : type === "error" ? "error" : "info";
-      this.#debug.write(level, `${type} ${JSON.stringify(parts.redactor.redactDeep(data))}`);
-    });
+    this.#files = parts.files;
   }
 
   /** Reads everything that decides the run, and says `start` as soon as it is known. */
-  static async prepare(flags: MiniFlags, stream: Stream, io: Io): Promise<Run> {
-    const home = await initializeAgentHome(resolveWorkdir({ flag: flags.workdir, env: io.env, cwd: io.cwd }));
+  static async prepare(flags: MiniFlags, known: Opening, stream: HeadlessStream, io: Io): Promise<Run> {
+    const home = await initializeAgentHome(known.workdir);
     const fileEnv = await loadEnvFile(home.envFilePath);
     const env = mergeEnv(io.env, fileEnv);
     const { settings, sources, warnings, disclosures, notices, task: configuredTask } = await loadMiniSettings({
@@ -256,10 +155,9 @@ class Run {
       });
     }
     const opening: Opening = {
-      ...openingOf(flags, io),
+      ...known,
       task,
       model: settings.model.name,
-      workdir: home.workdir,
       protocol: settings.model.protocol,
       config: sources,
       limits: {
@@ -269,7 +167,8 @@ class Run {
       },
       trajectory_path: settings.agent.outputPath ?? home.trajectoryPath,
     };
-    const run = new Run({ io, stream, home, settings, task, env, opening, redactor });
+    const files = new RunFiles({ home, settings, opening, redactor, now: io.now, publish: stream.publish });
+    stream.subscribe(files.noteEvent);
     await stream.publish({ type: "start", data: opening });
     for (const content of warnings) await stream.publish({ type: "log", data: { level: "warning", content } });
     // The file may have come with the repository, and the caller's keys go where it says.
@@ -279,8 +178,8 @@ class Run {
       disclosures.push(`${name} from ${home.envFilePath} decides where model calls go: ${value}`);
     }
     for (const content of disclosures) await stream.publish({ type: "log", data: { level: "info", content } });
-    for (const notice of notices) run.#debug.write("debug", redactor.redact(notice));
-    return run;
+    for (const notice of notices) files.note("debug", notice);
+    return new Run({ io, stream, settings, task, env, opening, files });
   }
 
   async work(): Promise<Outcome> {
@@ -290,7 +189,7 @@ class Run {
       createModel(this.#settings.model, { env: this.#env, cwd: this.#io.cwd }),
       import("../templates/render.ts").then(({ loadRenderer }) => loadRenderer()),
       this.#createEnvironment(),
-      this.#saveAbandonedRuns(),
+      this.#files.saveAbandonedRuns(),
     ] as const;
     // Each to its end, also when one fails: what still works would speak after the run's last event.
     await Promise.allSettled(parts);
@@ -301,7 +200,7 @@ class Run {
       environment,
       renderer,
       publish: this.#stream.publish,
-      record: (message) => this.#recorder.record(message),
+      record: this.#files.record,
       monotonicMs: this.#io.monotonicMs,
     });
     this.#tally = agent.tally;
@@ -311,9 +210,9 @@ class Run {
   /** Kills what is still running, saves the trajectory, tells the end; the exit code. */
   async end(outcome: Outcome): Promise<number> {
     await this.#endCommands();
-    const trajectoryPath = await this.#saveTrajectory(outcome);
+    const trajectoryPath = await this.#files.saveTrajectory(outcome, this.#tally);
     const exitCode = await this.#stream.close(outcome, this.#opening, { tally: this.#tally, trajectoryPath });
-    this.#debug.close();
+    this.#files.close();
     return exitCode;
   }
 
@@ -336,72 +235,4 @@ class Run {
       run: runCommand,
     });
   }
-
-  /** The path, or null when it could not be saved; the log of the run then stays, with everything in it. */
-  async #saveTrajectory(outcome: Outcome): Promise<string | null> {
-    const wanted = this.#settings.agent.outputPath ?? this.#home.trajectoryPath;
-    for (const path of new Set([wanted, this.#home.trajectoryPath])) {
-      try {
-        this.#recordEnd(outcome);
-        await writeFileAtomic(path, trajectoryDocument(() => this.#log.entries()));
-        this.#log.remove();
-        return path;
-      } catch (error) {
-        const content = describeFailure(error).trimEnd();
-        await this.#stream.publish({ type: "log", data: { level: "error", content } });
-      }
-    }
-    this.#log.close();
-    return null;
-  }
-
-  #recordEnd(outcome: Outcome): void {
-    if (this.#endRecorded) return;
-    const words = wordsOf(outcome);
-    this.#recorder.end({
-      exitStatus: words.exitStatus,
-      result: words.result,
-      submission: outcome.kind === "submitted" ? outcome.submission : "",
-      cost: this.#tally.totalUsd,
-      calls: this.#tally.calls,
-      extra: outcome.kind === "failed" ? { ...errorData(outcome), exception_str: words.result } : undefined,
-    });
-    this.#endRecorded = true;
-  }
-
-  /** A run that was killed has left its log; whoever comes next in this workdir makes its trajectory of it. */
-  async #saveAbandonedRuns(): Promise<void> {
-    for (const folder of [this.#home.dataDir, this.#home.runLogsDir]) await removeAbandonedTemporaries(folder);
-    for (const path of await claimAbandonedRunLogs(this.#home.runLogsDir)) {
-      const runId = path.split("/").at(-1)!.replace(/\.claimed-\d+\.jsonl$|\.jsonl$/, "");
-      const saved = `${this.#home.runLogsDir}/${runId}.traj.json`;
-      try {
-        await writeFileAtomic(saved, trajectoryDocument(() => readRunLog(path)));
-        await Deno.remove(path);
-        const content = `The run ${runId} was killed before it ended; its trajectory is now in ${saved}`;
-        await this.#stream.publish({ type: "log", data: { level: "info", content } });
-      } catch (error) {
-        this.#debug.write("warning", describeFailure(error));
-      }
-    }
-  }
-}
-
-function trajectoryInfo(settings: MiniSettings, opening: Opening): Record<string, unknown> {
-  const { agent, model, environment } = configDump(settings);
-  return {
-    run_id: opening.run_id,
-    task: opening.task,
-    workdir: opening.workdir,
-    mini_version: VERSION,
-    config: {
-      agent,
-      agent_type: "gocore.mini.Agent",
-      model,
-      model_type: "gocore.models.ChatModel",
-      environment,
-      environment_type: "gocore.mini.LocalEnvironment",
-      sources: opening.config,
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /** `gocore demo` as a newcomer sees it, and what is left of it: nothing. */
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { Sandbox } from "../support/gocore.ts";
+import { quoted, Sandbox } from "../support/gocore.ts";
 
 async function leftIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).filter((n) =>
@@ -41,7 +41,7 @@ Deno.test("the demo needs no git", async () => {
       break;
     }
   }
-  const line = ["sh", "-c", `PATH=${bin} exec "$0" "$@"`];
+  const line = ["sh", "-c", `PATH=${quoted(bin)} exec "$0" "$@"`];
   const { code, stdout, stderr } = await box.run(["demo"], { wrapper: line });
   deepEqual([code, stderr], [0, "Note: git is not installed or does not work here; the demo goes on without it\n"]);
   match(stdout, /\n--- a\/versions\.sh\n\+\+\+ b\/versions\.sh\n[^]*run once more: passes\n$/);

@@ -1,6 +1,6 @@
 /** The `.miniswe` home, the workdir and the configuration, as a user of the command meets them. */
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
-import { exists, listing, type MiniRun, Sandbox, submit } from "../support/gocore.ts";
+import { exists, GOCORE_BIN, listing, type MiniRun, Sandbox, submit } from "../support/gocore.ts";
 
 const TASK = ["-t", "x"];
 
@@ -206,5 +206,19 @@ Deno.test({
     const here = await box.mini(args, { wrapper, noTrajectory: true });
     deepEqual([elsewhere.code, elsewhere.finish.status, here.code, here.finish.status], [0, "success", 1, "error"]);
     match(here.error!.error, /^Cannot work in .*UTF-8/);
+  },
+});
+
+Deno.test({
+  name: "a limit on the length of files ends a run with its whole stream, not by a signal",
+  // Deno itself writes files when it runs the sources.
+  ignore: GOCORE_BIN === undefined || Deno.build.os !== "linux",
+  fn: async () => {
+    await using box = await Sandbox.create();
+    const args = [...await box.script([{ commands: ["seq 1 20000"], repeat: 9 }, submit()]), ...TASK];
+    const limited = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash"];
+    const { finish, error } = await box.mini(args, { wrapper: limited, noTrajectory: true });
+    deepEqual([finish.status, error?.type], ["error", "EnvironmentError"]);
+    match(error!.error, /file too large/i);
   },
 });

@@ -1,14 +1,26 @@
 /** Readers of stdout that go away, do not read, or cannot take what is written. */
 import { deepStrictEqual as deepEqual, match, notStrictEqual, strictEqual as equal } from "node:assert/strict";
-import { findPython, gocoreCommand, listing, readTrajectory, Sandbox, submit, until } from "../support/gocore.ts";
+import {
+  findPython,
+  gocoreCommand,
+  listing,
+  quoted,
+  readTrajectory,
+  Sandbox,
+  submit,
+  until,
+} from "../support/gocore.ts";
 
 const SAVED = ".miniswe/data/last_run.traj.json";
 
 Deno.test("a reader that leaves after the first line ends the run quietly, after saving", async () => {
   await using box = await Sandbox.create();
   const gone = `${box.root}/gone`;
-  const replies = [{ commands: [`until [ -e ${gone} ]; do sleep 0.05; done`] }, { commands: ["true"], repeat: 1000 }];
-  const pipeline = `"$@" | { head -n 1; exec <&-; touch ${gone}; }; echo "code \${PIPESTATUS[0]}" >&2`;
+  const replies = [{ commands: [`until [ -e ${quoted(gone)} ]; do sleep 0.05; done`] }, {
+    commands: ["true"],
+    repeat: 1000,
+  }];
+  const pipeline = `"$@" | { head -n 1; exec <&-; touch ${quoted(gone)}; }; echo "code \${PIPESTATUS[0]}" >&2`;
   const end = await box.run(["mini", "--headless", ...await box.script(replies), "-t", "x"], {
     wrapper: ["bash", "-c", pipeline, "bash"],
   });
@@ -25,8 +37,9 @@ Deno.test("a reader that leaves before the first line, and --help for one, end q
   await using box = await Sandbox.create();
   const late = `"$@" | true; echo "code \${PIPESTATUS[0]}" >&2`;
   // The reader is gone before anything is written: gocore starts when the pipe's other end is closed.
-  const closed = `exec 3>&1; { until [ -e ${box.root}/gone ]; do sleep 0.02; done; "$@"; echo "code $?" >&2; } | ` +
-    `{ exec <&-; touch ${box.root}/gone; }`;
+  const gone = quoted(`${box.root}/gone`);
+  const closed = `exec 3>&1; { until [ -e ${gone} ]; do sleep 0.02; done; "$@"; echo "code $?" >&2; } | ` +
+    `{ exec <&-; touch ${gone}; }`;
   const args = ["mini", "--headless", ...await box.script([submit()]), "-t", "x"];
   const [run, help] = await Promise.all([
     box.run(args, { wrapper: ["bash", "-c", closed, "bash"] }),

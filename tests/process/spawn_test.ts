@@ -316,7 +316,8 @@ test("no zombies stay of the daemons that commands leave", async ({ seconds, env
 test("no zombies stay of background processes that end before their command does", async ({ env }) => {
   const orphan = `until [ "$(cut -d" " -f4 /proc/$$/stat)" = ${Deno.pid} ]; do :; done`;
   const leave = `(sh -c '${orphan}' & echo $! >> "$PLACE/pids")`;
-  const wait = 'for pid in $(cat "$PLACE/pids"); do until grep -q "^State:.Z" /proc/$pid/status; do :; done; done';
+  const ended = '[ ! -e /proc/$pid ] || grep -q "^State:.Z" /proc/$pid/status';
+  const wait = `for pid in $(cat "$PLACE/pids"); do until ${ended}; do sleep 0.01; done; done`;
   await run(sh(`${leave}; ${leave}; ${wait}`), { env });
   const pids = (await Deno.readTextFile(`${env.PLACE}/pids`)).trim().split("\n").map(Number);
   equal(pids.length, 2);
