@@ -78,3 +78,34 @@ export function describeFailure(error: unknown): string {
   const hints = error instanceof Failure ? error.hints : [];
   return [`Error: ${messageOf(error)}`, ...hints.map((hint) => `Hint: ${hint}`)].join("\n") + "\n";
 }
+
+/**
+ * The candidate that a mistyped name was probably meant to be: at most two edits away, one for names of less than five
+ * characters; undefined when there is none or the name itself is among them.
+ */
+export function closestName(name: string, candidates: Iterable<string>): string | undefined {
+  let bestDistance = name.length < 5 ? 2 : 3;
+  let best: string | undefined;
+  for (const candidate of candidates) {
+    const distance = Math.abs(candidate.length - name.length) < bestDistance ? editDistance(name, candidate) : Infinity;
+    if (distance > 0 && distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours, each counted once. */
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= Math.min(a.length, 64); i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let least = Math.min(replaced, previous[j]! + 1, current[j - 1]! + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1);
+      current.push(least);
+    }
+    [before, previous] = [previous, current];
+  }
+  return previous[b.length]!;
+}

@@ -9,8 +9,9 @@ import { escapeTerminal } from "../safety/escape_terminal.ts";
 import { Redactor, secretsIn } from "../safety/secrets.ts";
 import type { Io } from "../terminal/io.ts";
 
-/** How long a reader of stdout that does not read may hold up the end of an interrupted run. */
+/** How long a reader that takes nothing may hold up a run that is to end. */
 const STUCK_READER_MS = 2000;
+const LOOK_AGAIN_MS = 100;
 
 /** First `start`, then anything, at the end `error` if the run failed, `finish`, `cost`. */
 export class HeadlessStream {
@@ -18,17 +19,18 @@ export class HeadlessStream {
   readonly #bus: EventBus;
   readonly #io: Io;
   readonly #startedMs: number;
+  readonly #stuck = new AbortController();
   #opened = false;
+  #ending = false;
+  #closed = false;
 
   constructor(io: Io) {
     this.#io = io;
     this.#startedMs = io.monotonicMs();
-    const stuck = new AbortController();
-    const onAbort = () => void setTimeout(() => stuck.abort(), STUCK_READER_MS);
-    if (io.signal.aborted) onAbort();
-    else io.signal.addEventListener("abort", onAbort, { once: true });
+    if (io.signal.aborted) this.expectEnd();
+    else io.signal.addEventListener("abort", () => this.expectEnd(), { once: true });
     this.output = new HeadlessOutput({
-      write: (line) => settledOrAborted(io.stdout.write(line), stuck.signal),
+      write: (line) => settledOrAborted(io.stdout.write(line), this.#stuck.signal),
       redactor: new Redactor(secretsIn(io.env)),
       includeTimestamps: true,
       maxOutputLength: 0,
@@ -45,6 +47,19 @@ export class HeadlessStream {
 
   subscribe(...args: Parameters<EventBus["subscribe"]>): void {
     this.#bus.subscribe(...args);
+  }
+
+  /** From now on the run does not wait for a reader that takes nothing, as it does while it works. */
+  expectEnd(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    const watch = async () => {
+      while (!this.#closed && await this.#io.stdout.flush(STUCK_READER_MS)) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      }
+      this.#stuck.abort();
+    };
+    watch();
   }
 
   /** Tells the end; the exit code. */
@@ -71,6 +86,7 @@ export class HeadlessStream {
     });
     await this.publish({ type: "cost", data: totals.tally.costData });
     await this.#tellOutputFailure(outcome);
+    this.#closed = true;
     return words.exitCode;
   }
 

@@ -204,7 +204,11 @@ class Run {
       monotonicMs: this.#io.monotonicMs,
     });
     this.#tally = agent.tally;
-    return await agent.run(this.#task, signal);
+    const { wallTimeLimitSeconds } = this.#settings.agent;
+    const timer = wallTimeLimitSeconds > 0 && wallTimeLimitSeconds * 1000 < 2 ** 31
+      ? setTimeout(() => this.#stream.expectEnd(), wallTimeLimitSeconds * 1000)
+      : undefined;
+    return await agent.run(this.#task, signal).finally(() => clearTimeout(timer));
   }
 
   /** Kills what is still running, saves the trajectory, tells the end; the exit code. */

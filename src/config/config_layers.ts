@@ -1,8 +1,7 @@
 /** Which configuration a run uses: the files and `key=value` options in the order in which later ones win. */
 import { basename, extname, isAbsolute, join, resolve } from "node:path";
-import { Failure } from "../failure.ts";
+import { closestName, Failure } from "../failure.ts";
 import { type AgentHome, LIVE_PROFILE, liveProfilePath } from "./agent_home.ts";
-import { closestName } from "./closest_name.ts";
 import { readConfigFile } from "./read_config_file.ts";
 import {
   formatPosition,

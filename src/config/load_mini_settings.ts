@@ -1,10 +1,9 @@
 /** Turns configuration files, options and variables into the settings of one `gocore mini` run. */
 import { resolve } from "node:path";
-import { Failure } from "../failure.ts";
+import { closestName, Failure } from "../failure.ts";
 import { type AgentHome, expandHome } from "./agent_home.ts";
 import { chooseEnvironment, type Problem } from "./choose_environment.ts";
 import { choosePrompts } from "./choose_prompts.ts";
-import { closestName } from "./closest_name.ts";
 import { type ConfigLayer, layerOf, loadConfigLayers, mergeLayers } from "./config_layers.ts";
 import { checkSettings, COST_TRACKING, type MiniConfig, SECTIONS, unknownKeys } from "./mini_schema.ts";
 import type { CostTracking, MiniSettings, Protocol } from "./mini_settings.ts";

@@ -1,5 +1,5 @@
 /** Reads `provider/model` names, with litellm's habits where a name leaves something open. */
-import { Failure } from "../failure.ts";
+import { closestName, Failure } from "../failure.ts";
 import { findProvider, type ProviderId, providerNames } from "./provider_table.ts";
 
 export interface ModelName {
@@ -91,38 +91,11 @@ function needed(model: string, name: string): string {
 }
 
 function unknownProvider(prefix: string, name: string): Failure {
-  const near = nearest(prefix.toLowerCase().replaceAll("-", "_"));
+  const near = closestName(prefix.toLowerCase().replaceAll("-", "_"), providerNames);
   return new Failure("usage", `Cannot tell the provider of the model "${name}": nobody is called "${prefix}"`, {
     hints: [
       ...(near === undefined ? [] : [`Did you mean \`${near}/${name.slice(name.indexOf("/") + 1)}\`?`]),
       "Set MINI_API_BASE when an OpenAI-compatible server offers the model under this name",
     ],
   });
-}
-
-function nearest(prefix: string): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(prefix.length / 3)) + 1;
-  for (const candidate of providerNames) {
-    const distance = editDistance(prefix, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours, each counted once. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= Math.min(a.length, 64); i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      let least = Math.min(replaced, previous[j]! + 1, current[j - 1]! + 1);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2]! + 1);
-      current.push(least);
-    }
-    [before, previous] = [previous, current];
-  }
-  return previous[b.length]!;
 }

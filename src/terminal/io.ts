@@ -27,6 +27,7 @@ export class OutputPipe {
   readonly #sink: { write(bytes: Uint8Array): Promise<number> };
   readonly #name: string;
   #tail: Promise<void> = Promise.resolve();
+  #writtenBytes = 0;
   #failure: Failure | undefined;
 
   constructor(name: string, sink: { write(bytes: Uint8Array): Promise<number> }) {
@@ -45,17 +46,29 @@ export class OutputPipe {
     return written;
   }
 
-  /** True when everything is written within the time; a reader who stopped reading must not hold up the end. */
-  async flush(timeoutMs: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
-    return await Promise.race([this.#tail.then(() => true), late]).finally(() => clearTimeout(timer));
+  /**
+   * True when everything is written; false when nothing more was for `stallMs`: a slow reader is waited for, one that
+   * stopped reading is not.
+   */
+  async flush(stallMs: number): Promise<boolean> {
+    const all = this.#tail.then(() => true);
+    while (true) {
+      const before = this.#writtenBytes;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const stalled = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), stallMs));
+      const done = await Promise.race([all, stalled]).finally(() => clearTimeout(timer));
+      if (done || this.#writtenBytes === before) return done;
+    }
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      for (let at = 0; at < bytes.length;) at += await this.#writeSome(bytes.subarray(at, at + PIPE_BUF_BYTES));
+      for (let at = 0; at < bytes.length;) {
+        const written = await this.#writeSome(bytes.subarray(at, at + PIPE_BUF_BYTES));
+        at += written;
+        this.#writtenBytes += written;
+      }
     } catch (cause) {
       this.#failure = cause instanceof Failure
         ? cause

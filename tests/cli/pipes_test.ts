@@ -49,14 +49,14 @@ Deno.test("a reader that leaves before the first line, and --help for one, end q
   match(help.stderr, /^code [01]\n$/);
 });
 
-Deno.test("a reader that never reads does not keep a run from ending at SIGTERM", async () => {
+async function endWithoutReader(flags: string[], signal?: Deno.Signal): Promise<{ code: number; exitStatus: string }> {
   await using box = await Sandbox.create();
   const replies = [{ commands: ["head -c 400000 /dev/zero | tr '\\0' x"], repeat: 1000 }];
   const [program, ...args] = gocoreCommand();
   const child = new Deno.Command(program!, {
     args: [
       ...args,
-      ...["mini", "--headless", "-t", "x", "-c", "headless.max_output_length=0", "-l", "0"],
+      ...["mini", "--headless", "-t", "x", "-c", "headless.max_output_length=0", "-l", "0", ...flags],
       ...await box.script(replies),
     ],
     cwd: box.workdir,
@@ -68,21 +68,31 @@ Deno.test("a reader that never reads does not keep a run from ending at SIGTERM"
   }).spawn();
   const deadline = setTimeout(() => child.kill("SIGKILL"), 300_000);
   try {
-    await until("a step is to be told that no pipe can hold", async () => {
-      const logs = (await listing(box.workdir)).filter((path) => path.endsWith(".jsonl"));
-      const texts = await Promise.all(logs.map((path) => Deno.readTextFile(`${box.workdir}/${path}`)));
-      return texts.some((text) => text.includes('"role":"tool"'));
-    });
-    child.kill("SIGTERM");
-    const { code, signal } = await child.status;
-    deepEqual([code, signal], [143, null]);
+    if (signal !== undefined) {
+      await until("a step is to be told that no pipe can hold", async () => {
+        const logs = (await listing(box.workdir)).filter((path) => path.endsWith(".jsonl"));
+        const texts = await Promise.all(logs.map((path) => Deno.readTextFile(`${box.workdir}/${path}`)));
+        return texts.some((text) => text.includes('"role":"tool"'));
+      });
+      child.kill(signal);
+    }
+    const end = await child.status;
+    equal(end.signal, null);
+    await box.noProcessLeft();
+    const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
+    return { code: end.code, exitStatus: trajectory.info.exit_status };
   } finally {
     clearTimeout(deadline);
     await child.stdout.cancel();
   }
-  const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
-  match(trajectory.info.exit_status, /^Interrupt/);
-  await box.noProcessLeft();
+}
+
+Deno.test("a reader that never reads does not keep a run from ending at SIGTERM", async () => {
+  deepEqual(await endWithoutReader([], "SIGTERM"), { code: 143, exitStatus: "Interrupted" });
+});
+
+Deno.test("a reader that never reads does not keep a run from ending at its wall time limit", async () => {
+  deepEqual(await endWithoutReader(["--wall-time-limit", "3"]), { code: 1, exitStatus: "TimeExceeded" });
 });
 
 Deno.test("a full disk behind stdout is told on stderr", async () => {

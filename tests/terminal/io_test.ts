@@ -61,3 +61,14 @@ Deno.test("OutputPipe onto another OutputPipe fails as that one did", async () =
   });
   await rejects(outer.write("a"), (error: unknown) => error instanceof Failure && error.kind === "closed");
 });
+
+Deno.test("OutputPipe.flush() waits for a slow reader as long as it takes something", async () => {
+  const pipe = new OutputPipe("stdout", {
+    async write(bytes) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return Math.min(bytes.length, 1);
+    },
+  });
+  pipe.write("slowly".repeat(20)); // More than a second.
+  equal(await pipe.flush(1000), true);
+});
