@@ -92,13 +92,14 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       const reported = await module?.reportUsageFailure?.(error, args, io);
       if (reported !== undefined) return reported;
     }
-    await io.stderr.write(escapeTerminal(describeFailure(error))).catch(() => {});
+    io.stderr.write(escapeTerminal(describeFailure(error))).catch(() => {});
     return exitCodeOf(error);
   } finally {
-    await io.stdout.flush(EXIT_FLUSH_MS);
+    await Promise.all([io.stdout.flush(EXIT_FLUSH_MS), io.stderr.flush(EXIT_FLUSH_MS)]);
   }
 }
 
+/** How long a reader that takes nothing may hold up the exit. */
 const EXIT_FLUSH_MS = 2000;
 const HELP_HINT = "See `gocore --help`";
 

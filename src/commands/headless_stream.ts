@@ -85,17 +85,17 @@ export class HeadlessStream {
       },
     });
     await this.publish({ type: "cost", data: totals.tally.costData });
-    await this.#tellOutputFailure(outcome);
+    this.#tellOutputFailure(outcome);
     this.#closed = true;
     return words.exitCode;
   }
 
   /** stdout that cannot take the events can only be told of on stderr; a reader that went away wants to hear nothing. */
-  async #tellOutputFailure(outcome: Outcome): Promise<void> {
+  #tellOutputFailure(outcome: Outcome): void {
     const failed = this.#io.stdout.failure;
     if (failed === undefined || failed.kind === "closed") return;
     const told = outcome.kind === "failed" ? outcome.error : failed;
-    await this.#io.stderr.write(escapeTerminal(describeFailure(told))).catch(() => {});
+    this.#io.stderr.write(escapeTerminal(describeFailure(told))).catch(() => {});
   }
 }
 

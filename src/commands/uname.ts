@@ -7,11 +7,17 @@ export async function uname(): Promise<Uname> {
   if (os === "linux") {
     try {
       const read = (name: string) => Deno.readTextFileSync(`/proc/sys/kernel/${name}`).trim();
-      return { system: "Linux", release: read("osrelease"), version: read("version"), machine };
+      return { system: "Linux", node: Deno.hostname(), release: read("osrelease"), version: read("version"), machine };
     } catch {
       // A sandbox without /proc: the slower way below knows too.
     }
   }
   const { release, type, version } = await import("node:os");
-  return { system: type().replace(/^Windows.*/, "Windows"), release: release(), version: version(), machine };
+  return {
+    node: Deno.hostname(),
+    system: type().replace(/^Windows.*/, "Windows"),
+    release: release(),
+    version: version(),
+    machine,
+  };
 }

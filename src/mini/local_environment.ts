@@ -6,6 +6,8 @@ import type { CommandResult, Environment } from "./environment.ts";
 /** What `uname` says, under the names that prompt templates use. */
 export interface Uname {
   readonly system: string;
+  /** The name of the machine in the network. */
+  readonly node: string;
   readonly release: string;
   readonly version: string;
   readonly machine: string;

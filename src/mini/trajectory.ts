@@ -81,7 +81,7 @@ export async function* trajectoryDocument(
   yield `{\n  "info": ${indented(head, 2)},\n  "messages": [`;
   let separator = "\n";
   for await (const entry of entries()) {
-    if (entry.kind !== "message") continue;
+    if (entry.kind !== "message" || entry.message === undefined) continue;
     yield `${separator}    ${indented(entry.message, 4)}`;
     separator = ",\n";
   }

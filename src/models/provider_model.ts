@@ -68,6 +68,8 @@ const BASH_TOOL: LanguageModelV4FunctionTool = {
 
 const FINISH_REASONS: Readonly<Record<string, FinishReason>> = {
   "stop": "stop",
+  // What some servers of OpenAI's format say.
+  "max_tokens": "length",
   "length": "length",
   "tool-calls": "tool_calls",
   "content-filter": "content_filter",
@@ -289,7 +291,8 @@ class ProviderModel implements ChatModel {
       content: texts.join(""),
       reasoning: reasoning.length > 0 ? reasoning.join("\n\n") : chatReasoning(raw),
       toolCalls,
-      finishReason: FINISH_REASONS[result.finishReason.unified] ?? "other",
+      finishReason: FINISH_REASONS[result.finishReason.unified] ?? FINISH_REASONS[result.finishReason.raw ?? ""] ??
+        "other",
       usage: found?.usage,
       cost: await this.#cost(found, raw),
       providerState: toProviderState(content, { stateTag: this.#stateTag, echoesReasoning }),

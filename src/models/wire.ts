@@ -131,5 +131,6 @@ function completeToolCall(call: unknown): unknown {
   if (!isObject(call) || !isObject(call.function)) return call;
   const given = call.function.arguments;
   const text = typeof given === "string" ? given : JSON.stringify(given ?? {});
-  return { ...call, type: "function", function: { ...call.function, arguments: text } };
+  const id = typeof call.id === "number" ? String(call.id) : call.id;
+  return { ...call, id, type: "function", function: { ...call.function, arguments: text } };
 }

@@ -6,7 +6,7 @@ import { endAllCommands, runCommand } from "../../src/process/spawn.ts";
 
 const PATH = Deno.env.get("PATH")!;
 const signal = new AbortController().signal;
-const uname = { system: "Linux", release: "6.1", version: "#1 SMP", machine: "x86_64" };
+const uname = { system: "Linux", node: "host", release: "6.1", version: "#1 SMP", machine: "x86_64" };
 
 function local(settings: Partial<MiniSettings["environment"]> = {}, raw: Record<string, unknown> = {}) {
   return new LocalEnvironment({

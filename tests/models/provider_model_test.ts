@@ -770,6 +770,23 @@ Deno.test("small servers that leave fields out are understood", async () => {
   }
 });
 
+Deno.test("servers of OpenAI's format may count tool calls and name the token limit in their own way", async () => {
+  await using server = startFakeProvider(() => ({
+    status: 200,
+    body: {
+      choices: [{
+        finish_reason: "max_tokens",
+        message: { content: "", tool_calls: [{ id: 7, function: { name: "bash", arguments: "{}" } }] },
+      }],
+    },
+  }));
+  const env = { MINI_API_BASE: server.url, MINI_API_KEY: "k" };
+  for (const name of ["openai/gpt-4o", "some/model"]) {
+    const { finishReason, toolCalls } = await modelOf({ name, env }).query();
+    deepEqual([finishReason, toolCalls[0]!.id], ["length", "7"], name);
+  }
+});
+
 Deno.test("settings that cannot be used are usage failures before anything is asked", () => {
   const env = { MINI_API_KEY: "k" };
   const wrong: [Given, RegExp][] = [
