@@ -4,10 +4,11 @@
  * Environment: COMPILE_DENO is the Deno that compiles (default: this one); DENORT_BIN, which it reads itself, is the
  * runtime it embeds where that cannot be downloaded (see `.ci/denort`).
  */
+import { fileURLToPath } from "node:url";
 
 /** What zod/mini exports as types alone. */
 const TYPE_NAMES = new Set(["core", "infer", "input", "output"]);
-const root = new URL("../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../", import.meta.url));
 const bundle = `${root}dist/bundle`;
 
 /** Shows what the program says only when it fails. */
@@ -35,7 +36,7 @@ const zodArgs = ["--minify", "--config", `${root}deno.json`, "--output", "zod_mi
 await run(Deno.execPath(), ["bundle", "--quiet", ...zodArgs], bundle);
 await Deno.remove(`${bundle}/zod_names.ts`);
 
-const minijinja = new URL(".", import.meta.resolve("minijinja")).pathname;
+const minijinja = fileURLToPath(new URL(".", import.meta.resolve("minijinja")));
 await Deno.mkdir(`${bundle}/minijinja`);
 for await (const { name, isFile } of Deno.readDir(minijinja)) {
   if (isFile && /\.(js|wasm)$/.test(name)) await Deno.copyFile(minijinja + name, `${bundle}/minijinja/${name}`);

@@ -1,8 +1,9 @@
 /** `deno task bench`: what people wait for, beside a peer in the same run. Needs dist/gocore (`deno task build`). */
+import { fileURLToPath } from "node:url";
 import { startLoopbackModel } from "./loopback_model.ts";
 import { compare, type Measured, median, ms, type Program, ratio, row } from "./measure.ts";
 
-const root = new URL("../", import.meta.url).pathname;
+const root = fileURLToPath(new URL("../", import.meta.url));
 const gocore = Deno.env.get("GOCORE_BIN") ?? `${root}dist/gocore`;
 const runs = Number(Deno.env.get("BENCH_RUNS") ?? 15);
 const peer = await peerPath();

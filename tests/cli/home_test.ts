@@ -210,7 +210,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a limit on the length of files ends a run with its whole stream, not by a signal",
+  name: `a limit on the length of files ends a run with its whole stream, not by a signal${
+    GOCORE_BIN === undefined ? " (ignored: GOCORE_BIN names no compiled binary)" : ""
+  }`,
   // Deno itself writes files when it runs the sources.
   ignore: GOCORE_BIN === undefined || Deno.build.os !== "linux",
   fn: async () => {

@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Sandbox, submit } from "../support/gocore.ts";
 
-const PEERS = new URL("../../.cache/peers/", import.meta.url).pathname;
+const PEERS = fileURLToPath(new URL("../../.cache/peers/", import.meta.url));
 const ignore = !(await Deno.stat(`${PEERS}complete-1`).then(() => true, () => false));
 const TASK = "Fix {{ braces }} in src/a.py\n\n<b> & 'quotes' 😀";
 
@@ -21,7 +22,7 @@ const CONFIGS: Record<string, "toolcall" | "text"> = {
 
 async function renderWithPython(request: unknown): Promise<Record<string, string>> {
   const python = new Deno.Command(`${PEERS}venv/bin/python`, {
-    args: [new URL("./render_first_messages.py", import.meta.url).pathname],
+    args: [fileURLToPath(new URL("./render_first_messages.py", import.meta.url))],
     env: { PYTHONDONTWRITEBYTECODE: "1", PYTHONIOENCODING: "utf-8" },
     stdin: "piped",
     stdout: "piped",
@@ -38,7 +39,9 @@ async function renderWithPython(request: unknown): Promise<Record<string, string
 for (const [name, protocol] of Object.entries(CONFIGS)) {
   const [version, ...path] = name.split("/");
   Deno.test({
-    name: `mini-swe-agent ${name} drives a run in the ${protocol} protocol, with Jinja2's prompts (fetch_peers.sh)`,
+    name: `mini-swe-agent ${name} drives a run in the ${protocol} protocol, with Jinja2's prompts${
+      ignore ? " (ignored: fetch_peers.sh has not run)" : ""
+    }`,
     ignore,
     fn: async () => {
       await using sandbox = await Sandbox.create();

@@ -1,8 +1,9 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Failure } from "../../src/failure.ts";
 import { loadRenderer } from "../../src/templates/render.ts";
 
-const PEERS = new URL("../../.cache/peers/", import.meta.url).pathname;
+const PEERS = fileURLToPath(new URL("../../.cache/peers/", import.meta.url));
 const VERSIONS = ["1.17.5", "2.4.6"];
 
 interface Case {
@@ -70,7 +71,7 @@ function contexts(): Record<string, unknown>[] {
 }
 
 async function renderWithPython(request: unknown): Promise<Case[]> {
-  const script = new URL("./render_peers.py", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("./render_peers.py", import.meta.url));
   const python = new Deno.Command(`${PEERS}venv/bin/python`, {
     args: [script],
     stdin: "piped",
@@ -88,9 +89,13 @@ async function renderWithPython(request: unknown): Promise<Case[]> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
+const ignore = !exists(`${PEERS}complete-1`);
+
 Deno.test({
-  name: "mini-swe-agent's own configuration files render as in Jinja2 (tests/compat/fetch_peers.sh fetches them)",
-  ignore: !exists(`${PEERS}complete-1`),
+  name: `mini-swe-agent's own configuration files render as in Jinja2${
+    ignore ? " (ignored: tests/compat/fetch_peers.sh has not run)" : ""
+  }`,
+  ignore,
   fn: async () => {
     const renderer = await loadRenderer();
     const variables = contexts();

@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { loadEnvFile } from "../../src/config/env_file.ts";
 import { VERSION } from "../../src/config/version.ts";
 import config from "../../deno.json" with { type: "json" };
@@ -41,7 +42,7 @@ Deno.test("the values that live.yaml shows in comments are the ones that hold wi
 });
 
 Deno.test("env.example is a .env file in which nothing is switched on", async () => {
-  deepEqual({ ...await loadEnvFile(new URL("configs/env.example", EXAMPLE).pathname) }, {});
+  deepEqual({ ...await loadEnvFile(fileURLToPath(new URL("configs/env.example", EXAMPLE))) }, {});
 });
 
 Deno.test("the version is the one in deno.json", () => equal(VERSION, config.version));
