@@ -18,8 +18,23 @@ export async function createModel(
     const { name, protocol, actionRegex } = settings;
     return await loadScriptedModel(path, { name, protocol, wrap: (command) => wrapCommand(command, actionRegex) });
   }
+  keepLoopbackDirect(options.env);
   const { createProviderModel } = await import("../models/provider_model.ts");
   return createProviderModel({ ...settings, env: options.env });
+}
+
+/**
+ * A proxy of the network does not lead to this machine's own loopback, where the model's proxy listens. The runtime reads
+ * these variables with the first request; commands have an environment of their own.
+ */
+function keepLoopbackDirect(env: Readonly<Record<string, string>>): void {
+  const named = Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name));
+  if (!named) return;
+  const others = env.NO_PROXY ?? env.no_proxy ?? "";
+  Deno.env.set(
+    "NO_PROXY",
+    [...others.split(",").filter((host) => host !== ""), "127.0.0.1", "localhost", "::1"].join(","),
+  );
 }
 
 /**

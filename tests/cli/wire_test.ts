@@ -156,3 +156,17 @@ Deno.test("a cost limit ends a run by the prices of its calls", async () => {
   });
   deepEqual([run.finish.status, run.finish.exit_status, run.cost.calls], ["cost_limit", "LimitsExceeded", 3]);
 });
+
+Deno.test("a proxy of the network is not asked for what listens on loopback", async () => {
+  await using box = await Sandbox.create();
+  const nobody = "http://127.0.0.1:9";
+  const { cost } = await seen(box, ["-m", "openai/gpt-4o"], {
+    OPENAI_API_KEY: "k",
+    HTTP_PROXY: nobody,
+    http_proxy: nobody,
+    HTTPS_PROXY: nobody,
+    ALL_PROXY: nobody,
+    no_proxy: "intranet.example",
+  });
+  equal(cost.calls, 2);
+});
