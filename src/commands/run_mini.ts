@@ -89,6 +89,8 @@ function newRunId(nowMs: number): string {
   return `${time}-${Deno.pid}-${crypto.randomUUID().slice(0, 4)}`;
 }
 
+const STDOUT_FD = 1;
+
 /** A run with everything it needs. */
 class Run {
   readonly #io: Io;
@@ -208,6 +210,8 @@ class Run {
     const timer = wallTimeLimitSeconds > 0 && wallTimeLimitSeconds * 1000 < 2 ** 31
       ? setTimeout(() => this.#stream.expectEnd(), wallTimeLimitSeconds * 1000)
       : undefined;
+    const { watchForHangUp } = await import("../process/hang_up.ts");
+    using _ = watchForHangUp(STDOUT_FD, () => this.#io.abort(new Failure("closed", "Nobody reads stdout any more")));
     return await agent.run(this.#task, signal).finally(() => clearTimeout(timer));
   }
 

@@ -94,7 +94,7 @@ export async function loadMiniSettings(
   const model = config.model ?? {};
   const modelClass = model.model_class ? modelClassOf(model.model_class) : {};
   if (modelClass === undefined) {
-    notices.push(`model.model_class ${JSON.stringify(model.model_class)} is read as litellm`);
+    warnings.push(`model.model_class ${JSON.stringify(model.model_class)} is read as litellm`);
   }
   if (modelClass?.warning !== undefined) warnings.push(modelClass.warning);
   const prompts = choosePrompts(config, layers, modelClass?.protocol);

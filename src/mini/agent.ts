@@ -111,6 +111,7 @@ export class Agent {
       signal,
       onRetry: (notice) => log("warning", sentenceOf(notice), detailsOf(notice)),
       onWarning: (message) => log("warning", message),
+      onUnpricedAttempt: () => this.tally.addUnpricedAttempt(),
     }).finally(() => Promise.all(notices));
     this.tally.add(reply);
     return reply;

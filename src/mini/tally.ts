@@ -22,6 +22,12 @@ export class Tally {
     for (const key of Object.keys(this.#tokens) as (keyof typeof usage)[]) this.#tokens[key] += usage[key];
   }
 
+  /** A call that was not answered, and that the provider may charge for. */
+  addUnpricedAttempt(): void {
+    this.unpricedCalls += 1;
+    this.#source = "unknown";
+  }
+
   /** USD of the calls whose price is known; what a cost limit is compared with. */
   get knownUsd(): number {
     return this.#usd;

@@ -52,6 +52,8 @@ export interface QueryOptions {
   readonly bashTool: boolean;
   readonly signal: AbortSignal;
   onRetry(notice: RetryNotice): void;
+  /** An attempt brought no reply, but the model may have worked: nobody knows what it cost. */
+  onUnpricedAttempt(): void;
   /** Something worth telling that does not fail the call, such as a parameter that the provider ignores. */
   onWarning(message: string): void;
 }

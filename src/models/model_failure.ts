@@ -17,6 +17,8 @@ export interface AttemptFailure {
   readonly waitMs: number | undefined;
   /** No reply within the time of an attempt. */
   readonly timedOut: boolean;
+  /** The model may have worked, and the provider may charge for it. */
+  readonly mayHaveCost: boolean;
   readonly hints: readonly string[];
   readonly cause?: unknown;
 }
@@ -55,7 +57,7 @@ export function statusFailure(
   const evidence = `${codeOf(exchange.json)} ${exchange.text?.slice(0, 20_000) ?? ""}`;
   const outOfMoney = status === 402 ||
     ((status === 429 || status === 400 || status === 403) && OUT_OF_MONEY.test(evidence));
-  const tooLong = (status === 400 || status === 413 || status === 422) &&
+  const tooLong = (status === 400 || status === 413 || status === 422 || status >= 500) &&
     CONTEXT_WINDOW.some((pattern) => pattern.test(evidence));
   const badKey = status === 401 || (status === 400 && BAD_KEY.test(evidence));
   const type = tooLong
@@ -80,6 +82,7 @@ export function statusFailure(
     detail,
     waitMs: retryable ? askedWait(exchange, context.now) : undefined,
     timedOut: false,
+    mayHaveCost: false,
     hints: hintsOf({ status, badKey, tooLong, outOfMoney }, exchange, context),
   };
 }
@@ -102,6 +105,7 @@ export function connectionFailure(
     detail: reason,
     waitMs: undefined,
     timedOut: false,
+    mayHaveCost: started,
     hints: started
       ? []
       : ["Check that the server runs and that MINI_API_BASE (or the provider's own variable) is its address"],
@@ -130,6 +134,7 @@ export function garbageFailure(
     detail: tell(what, context.secrets),
     waitMs: undefined,
     timedOut: false,
+    mayHaveCost: true,
     hints: [`Check that ${safeUrl(exchange.url)} is an API of this provider's kind`],
     cause: error,
   };
@@ -144,6 +149,7 @@ export function timeoutFailure(context: FailureContext): AttemptFailure {
     detail: "",
     waitMs: undefined,
     timedOut: true,
+    mayHaveCost: true,
     hints: ["Allow more time, for example `export MINI_API_TIMEOUT=1200`"],
   };
 }
@@ -160,6 +166,7 @@ export function localFailure(error: unknown, context: FailureContext): AttemptFa
     detail: tell(message, context.secrets),
     waitMs: undefined,
     timedOut: false,
+    mayHaveCost: false,
     hints: [],
     cause: error,
   };

@@ -111,6 +111,8 @@ export function toProviderState(
   content: readonly LanguageModelV4Content[],
   { stateTag, echoesReasoning }: { stateTag: string; echoesReasoning: boolean },
 ): unknown {
+  // Reasoning that was cut off before anything came of it: no provider takes it back alone.
+  if (content.every(({ type }) => type === "reasoning")) return undefined;
   const hasCalls = content.some(({ type }) => type === "tool-call");
   const worthKeeping = content.some((part) =>
     ("providerMetadata" in part && part.providerMetadata !== undefined) ||

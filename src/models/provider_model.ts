@@ -153,6 +153,7 @@ class ProviderModel implements ChatModel {
       maxAttempts: this.#call.maxAttempts,
       sleep: this.#options.sleep,
       onRetry: (notice) => options.onRetry(notice),
+      onUnpricedAttempt: () => options.onUnpricedAttempt(),
     });
     return await this.#toReply(result, options);
   }

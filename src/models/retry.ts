@@ -11,6 +11,8 @@ export interface RetryOptions {
   readonly maxAttempts?: number;
   readonly sleep?: Sleep;
   onRetry(notice: RetryNotice): void;
+  /** Each attempt that failed and may have been charged for. */
+  onUnpricedAttempt(): void;
 }
 
 /** An attempt either succeeds or says how it failed; what it throws is not repeated. */
@@ -32,7 +34,7 @@ const MAX_TIMEOUTS = 2;
  */
 export async function withRetries<T>(
   attempt: () => Promise<AttemptResult<T>>,
-  { name, signal, maxAttempts = MAX_ATTEMPTS, sleep = sleepFor, onRetry }: RetryOptions,
+  { name, signal, maxAttempts = MAX_ATTEMPTS, sleep = sleepFor, onRetry, onUnpricedAttempt }: RetryOptions,
 ): Promise<T> {
   const findings = new Set<string>();
   let timeouts = 0;
@@ -44,6 +46,7 @@ export async function withRetries<T>(
     const { failure } = result;
     findings.add(failure.finding);
     if (failure.timedOut) timeouts++;
+    if (failure.mayHaveCost) onUnpricedAttempt();
     const story = { attempts, sameEachTime: findings.size === 1 };
     const { waitMs: asked } = failure;
     if (!failure.retryable || attempts >= maxAttempts || timeouts >= MAX_TIMEOUTS) {

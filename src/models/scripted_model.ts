@@ -85,6 +85,7 @@ class ScriptedModel implements ChatModel {
       signal,
       sleep,
       onRetry: (notice) => options.onRetry(notice),
+      onUnpricedAttempt: () => options.onUnpricedAttempt(),
     });
   }
 

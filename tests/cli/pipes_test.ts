@@ -33,6 +33,18 @@ Deno.test("a reader that leaves after the first line ends the run quietly, after
   await box.noProcessLeft();
 });
 
+Deno.test("a reader that leaves while the model thinks is noticed without a write", async () => {
+  await using box = await Sandbox.create();
+  const script = await box.script([{ commands: ["true"], delay_ms: 100_000_000 }]);
+  // `read` takes the start event; then nobody has the pipe any more.
+  const pipeline = `{ "$@"; echo $? > code; } | { read -r line; printf '%s\\n' "$line"; exec <&-; sleep 0; }`;
+  const end = await box.run(["mini", "--headless", ...script, "-t", "x"], { wrapper: ["sh", "-c", pipeline, "sh"] });
+  equal(end.events[0]!.type, "start");
+  equal(await Deno.readTextFile(`${box.workdir}/code`), "1\n");
+  const trajectory = await readTrajectory(`${box.workdir}/${SAVED}`);
+  equal(trajectory.info.exit_status, "OutputClosed");
+});
+
 Deno.test("a reader that leaves before the first line, and --help for one, end quietly", async () => {
   await using box = await Sandbox.create();
   const late = `"$@" | true; echo "code \${PIPESTATUS[0]}" >&2`;

@@ -32,3 +32,11 @@ Deno.test("Tally never calls an unknown price 0: the total is null, the known pa
 });
 
 Deno.test("Tally of no calls is 0", () => equal(new Tally().totalUsd, 0));
+
+Deno.test("Tally does not know the total when an unanswered attempt may have been charged for", () => {
+  const tally = new Tally();
+  tally.add({ cost: { usd: 0.5, source: "list" }, usage });
+  tally.addUnpricedAttempt();
+  deepEqual([tally.totalUsd, tally.knownUsd, tally.calls], [null, 0.5, 1]);
+  deepEqual([tally.costData.source, tally.costData.unpriced_calls], ["unknown", 1]);
+});

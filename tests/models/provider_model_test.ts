@@ -30,15 +30,17 @@ function modelOf(given: Given) {
   });
   const notices: RetryNotice[] = [];
   const warnings: string[] = [];
+  const unpriced = { count: 0 };
   const query = (messages: readonly ChatMessage[] = CONVERSATION, options: Partial<QueryOptions> = {}) =>
     model.query(messages, {
       bashTool: true,
       signal: new AbortController().signal,
       onRetry: (notice) => notices.push(notice),
       onWarning: (message) => warnings.push(message),
+      onUnpricedAttempt: () => unpriced.count++,
       ...options,
     });
-  return { model, query, waits, notices, warnings };
+  return { model, query, waits, notices, warnings, unpriced };
 }
 
 const answeredBy = (reply: ChatReply): ChatMessage => ({
@@ -785,6 +787,29 @@ Deno.test("servers of OpenAI's format may count tool calls and name the token li
     const { finishReason, toolCalls } = await modelOf({ name, env }).query();
     deepEqual([finishReason, toolCalls[0]!.id], ["length", "7"], name);
   }
+});
+
+Deno.test("attempts that may have been charged for are counted, refusals are not", async () => {
+  const env = (url: string) => ({ MINI_API_BASE: url, MINI_API_KEY: "k", MINI_API_TIMEOUT: "2" });
+  const refused = { status: 429, body: { error: { message: "later" } } };
+  for (
+    const [first, count] of [[refused, 0], [{ status: 200, body: "nonsense" }, 1], [{ fault: "half" }, 1]] as const
+  ) {
+    await using server = startFakeProvider([first, { text: "Hi" }]);
+    const { query, unpriced } = modelOf({ name: "openai/gpt-4o", env: env(server.url) });
+    equal((await query()).content, "Hi");
+    equal(unpriced.count, count, JSON.stringify(first));
+  }
+  const { query, unpriced } = modelOf({ name: "openai/gpt-4o", env: env(await closedAddress()) });
+  await rejects(query());
+  equal(unpriced.count, 0, "nobody was reached");
+});
+
+Deno.test("a context window that a server of errors tells with 500 is not repeated", async () => {
+  await using server = startFakeProvider(() => ({ status: 500, body: { error: { message: "prompt is too long" } } }));
+  const { query } = modelOf({ name: "openai/gpt-4o", env: { MINI_API_BASE: server.url, MINI_API_KEY: "k" } });
+  await rejects(query(), (error: Failure) => error.type === "ContextWindowExceededError");
+  equal(server.requests.length, 1);
 });
 
 Deno.test("settings that cannot be used are usage failures before anything is asked", () => {

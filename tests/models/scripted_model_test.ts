@@ -10,6 +10,7 @@ const ask = (model: ChatModel, options: Partial<QueryOptions> = {}) =>
     signal: new AbortController().signal,
     onRetry: () => {},
     onWarning: () => {},
+    onUnpricedAttempt: () => {},
     ...options,
   });
 
