@@ -35,8 +35,8 @@ async function runDemo(flags: { json?: boolean; keep?: boolean }, io: Io): Promi
       throw new Failure("environment", "Cannot show the demo: the test of the broken project passes on this machine");
     }
     const exitCode = await runMini(
-      { task: TASK, model: `scripted/${folder}/replies.yaml`, workdir, config: ["environment.timeout=60"] },
-      flags.json ? demoIo(io, io.stdout) : demoIo(io, eventsAsText(io)),
+      { task: TASK, model: "scripted/replies.yaml", workdir, config: ["environment.timeout=60"] },
+      demoIo(io, folder, flags.json ? io.stdout : eventsAsText(io)),
     );
     if (io.signal.aborted) return exitCode;
     const test = await repository.run(["sh", "test.sh"]);
@@ -62,9 +62,9 @@ async function makeFolder(io: Io): Promise<string> {
 }
 
 /** The demo is the same for everyone: nothing of the caller's settings for `gocore mini` reaches it. */
-function demoIo(io: Io, stdout: OutputPipe): Io {
+function demoIo(io: Io, cwd: string, stdout: OutputPipe): Io {
   const env = Object.fromEntries(Object.entries(io.env).filter(([name]) => !/^(MINI|MSWEA)_/.test(name)));
-  return { ...io, env, stdout };
+  return { ...io, env, cwd, stdout };
 }
 
 /** A pipe that takes the run's JSON Lines, as any program would that runs gocore, and shows each event to a person. */

@@ -388,6 +388,18 @@ Deno.test("model_kwargs reach the wire, unknown ones too; litellm's own do not",
   });
 });
 
+Deno.test("thinking that was cut off before anything came of it is not sent back alone", async () => {
+  for (const name of ["anthropic/claude-sonnet-4", "openai/responses/gpt-5"]) {
+    await using server = startFakeProvider([{ reasoning: "Hm, so", finish: "length" }, { text: "Hi" }]);
+    const { query } = modelOf({ name, env: { MINI_API_BASE: server.url, MINI_API_KEY: "k" } });
+    const cut = await query();
+    equal(cut.content, "");
+    equal((await query([...CONVERSATION, answeredBy(cut), { role: "user", content: "Shorter" }])).content, "Hi");
+    const sent = JSON.stringify(server.requests[1]!.body);
+    ok(!sent.includes("Hm, so") && !sent.includes('"reasoning"') && !sent.includes('"thinking"'), sent);
+  }
+});
+
 Deno.test("thinking gets room beside it, and temperature is left out with a warning", async () => {
   await using server = startFakeProvider([{ text: "Ok" }]);
   const { query, warnings } = modelOf({
