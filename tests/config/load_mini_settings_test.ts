@@ -201,7 +201,7 @@ Deno.test("model classes of both versions map to protocol, API and provider", as
     deepEqual([model.protocol, model.api, model.provider], expected, name);
   }
   const unknown = await project.load(["model.model_class=somebody.elses.Model"]);
-  ok(unknown.notices.some((notice) => notice.includes("is read as litellm")));
+  ok(unknown.warnings.some((notice) => notice.includes("is read as litellm")));
   ok((await project.load(["model.model_class=portkey"])).warnings.some((warning) => warning.includes("portkey")));
 });
 
