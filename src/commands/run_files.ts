@@ -1,6 +1,6 @@
 /** What a headless run leaves on disk: its log as it goes, its trajectory at the end, lines for debugging. */
 import { configDump } from "../config/config_dump.ts";
-import type { AgentHome } from "../config/agent_home.ts";
+import { type AgentHome, requireHomeInside } from "../config/agent_home.ts";
 import type { MiniSettings } from "../config/mini_settings.ts";
 import { VERSION } from "../config/version.ts";
 import type { EventData, EventFact, RunEvent } from "../events/event.ts";
@@ -58,6 +58,7 @@ export class RunFiles {
     for (const path of new Set([wanted, home.trajectoryPath])) {
       try {
         this.#recordEnd(outcome, tally);
+        if (path === home.trajectoryPath) await requireHomeInside(home);
         await writeFileAtomic(path, trajectoryDocument(() => this.#log.entries()));
         this.#log.remove();
         return path;

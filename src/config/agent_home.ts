@@ -83,6 +83,13 @@ export async function initializeAgentHome(workdir: string): Promise<AgentHome & 
   return { ...home, created };
 }
 
+/** Throws a `Failure` when a folder of the home has become a link out of the workdir: a command of the run may do that. */
+export async function requireHomeInside(home: AgentHome): Promise<void> {
+  for (const dir of [home.dir, home.dataDir]) {
+    if (await exists(dir)) await requireInside(dir, await realDirectory(home.workdir));
+  }
+}
+
 export function liveProfilePath(home: AgentHome): string {
   return join(home.configsDir, "live.yaml");
 }

@@ -115,3 +115,17 @@ Deno.test("a working directory that disappears is a result that the model can re
   equal(run.steps[1]!.exit_code === 0, false);
   match(JSON.stringify(run.trajectory.messages), /sub/);
 });
+
+Deno.test("a command that makes the home a link out of the workdir gets no trajectory written there", async () => {
+  await using box = await Sandbox.create();
+  const outside = `${box.root}/outside`;
+  await Deno.mkdir(outside);
+  const script = await box.script([
+    { commands: [`mv .miniswe/data data && ln -s ${outside} .miniswe/data`] },
+    submit(),
+  ]);
+  const run = await box.mini([...script, "-t", "x"], { noTrajectory: true });
+  equal(run.finish.status, "success");
+  ok(run.logs.some(({ level, content }) => level === "error" && content.includes("a link to")));
+  deepEqual(await Array.fromAsync(Deno.readDir(outside)), []);
+});
