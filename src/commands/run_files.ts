@@ -11,6 +11,7 @@ import { trajectoryDocument, type TrajectoryMessage, TrajectoryRecorder } from "
 import type { Redactor } from "../safety/secrets.ts";
 import { removeAbandonedTemporaries, writeFileAtomic } from "../store/atomic_file.ts";
 import { DebugLog } from "../store/debug_log.ts";
+import { ownIdentity } from "../store/process_identity.ts";
 import { claimAbandonedRunLogs, readRunLog, RunLog } from "../store/run_logs.ts";
 
 export interface RunFilesOptions {
@@ -78,9 +79,11 @@ export class RunFiles {
       const runId = path.split("/").at(-1)!.replace(/\.claimed-\d+\.jsonl$|\.jsonl$/, "");
       const saved = `${home.runLogsDir}/${runId}.traj.json`;
       try {
+        const killed = await endCommandsOfLog(path);
         await writeFileAtomic(saved, trajectoryDocument(() => readRunLog(path)));
         await Deno.remove(path);
-        const content = `The run ${runId} was killed before it ended; its trajectory is now in ${saved}`;
+        const content = `The run ${runId} was killed before it ended; its trajectory is now in ${saved}` +
+          (killed === 0 ? "" : `, and ${killed} processes of its commands, which were still running, are ended`);
         await publish({ type: "log", data: { level: "info", content } });
       } catch (error) {
         this.note("warning", describeFailure(error));
@@ -106,6 +109,18 @@ export class RunFiles {
     });
     this.#endRecorded = true;
   }
+}
+
+/** A run that is killed cannot end its commands: nothing outlives its run, be it late. */
+async function endCommandsOfLog(path: string): Promise<number> {
+  for await (const { owner } of readRunLog(path)) {
+    const { pid, pid_namespace: namespace } = (owner ?? {}) as { pid?: unknown; pid_namespace?: unknown };
+    // A number from another container means another process here.
+    if (typeof pid !== "number" || namespace !== ownIdentity().pid_namespace) return 0;
+    const { endCommandsOf } = await import("../process/spawn.ts");
+    return await endCommandsOf(pid);
+  }
+  return 0;
 }
 
 function trajectoryInfo(settings: MiniSettings, opening: EventData<"start">): Record<string, unknown> {

@@ -19,6 +19,8 @@ export interface FamilyTraits {
   readonly roots: ReadonlySet<number>;
   /** Whether a value of `MARK_VARIABLE` is the family's. */
   isMark(value: string): boolean;
+  /** Whether it may be older than we are: the family of a former process. */
+  readonly isFormer?: boolean;
   /** Whether an orphan that came to us, unmarked and in a session of its own, may be taken for the family's. */
   adopts(orphan: ProcessEntry): boolean;
 }
@@ -69,14 +71,14 @@ function readMark(pid: number): string | undefined {
   return environment.split("\0").find((entry) => entry.startsWith(prefix))?.slice(prefix.length) ?? "";
 }
 
-/** Living members of the family, parents before children. Never contains us or anybody who started before us. */
+/** Living members of the family, parents before children. Never contains us, nor, but for a former family, our elders. */
 export function findFamily(traits: FamilyTraits): ProcessEntry[] {
   const self = readProcess("self");
   if (self === undefined) return [];
   const candidates: ProcessEntry[] = [];
   const childrenOf = new Map<number, ProcessEntry[]>();
   for (const entry of listProcesses().values()) {
-    if (entry.pid === Deno.pid || entry.startTicks < self.startTicks) continue;
+    if (entry.pid === Deno.pid || (!traits.isFormer && entry.startTicks < self.startTicks)) continue;
     candidates.push(entry);
     const siblings = childrenOf.get(entry.parent);
     if (siblings === undefined) childrenOf.set(entry.parent, [entry]);

@@ -165,6 +165,21 @@ export function killAllNow(): void {
   for (let sweep = 0; sweep < 2; sweep++) killEverybody(family);
 }
 
+/**
+ * Kills what the commands of a gocore process that was killed have left running, found by their marks. Does nothing when
+ * the number belongs to a living process. Returns how many processes were killed.
+ */
+export async function endCommandsOf(formerPid: number): Promise<number> {
+  const holder = readProcess(formerPid);
+  if (holder !== undefined && !holder.isZombie) return 0;
+  return await killUntilGone({
+    roots: new Set(),
+    isMark: (value) => value.split("/").some((mark) => mark.startsWith(`${formerPid}.`)),
+    adopts: () => false,
+    isFormer: true,
+  });
+}
+
 function start(
   argv: readonly [string, ...string[]],
   options: CommandOptions,

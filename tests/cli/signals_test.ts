@@ -144,3 +144,16 @@ Deno.test("the trajectory of a killed run is whole before the next run ends, als
   equal(run.finish.status, "error");
   deepEqual(await listing(`${box.workdir}/.miniswe/data/runs`), ["20200101T000000Z-4000000-abcd.traj.json"]);
 });
+
+Deno.test("the next run in a workdir ends the commands of one that was killed", async () => {
+  await using box = await Sandbox.create();
+  const command = "setsid sleep 100000 & (setsid sleep 100001 &); touch ready; sleep 100002";
+  const killed = await box.start(["mini", "--headless", ...await box.script([{ commands: [command] }]), "-t", "x"]);
+  await until("the command runs", () => exists(`${box.workdir}/ready`));
+  killed.kill("SIGKILL");
+  await killed.end;
+  ok((await box.processes()).length > 0, "nobody could end them");
+  const next = await box.mini([...await box.script([submit()]), "-t", "The next one"]);
+  ok(next.logs.some(({ content }) => /\d+ processes of its commands/.test(content)), JSON.stringify(next.logs));
+  await box.noProcessLeft();
+});
