@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import type { RunEvent } from "../../src/events/event.ts";
 import { HeadlessOutput } from "../../src/mini/headless_output.ts";
 import { Redactor } from "../../src/safety/secrets.ts";
+import { stepData } from "../support/step_data.ts";
 
 function outputWith(options: { includeTimestamps?: boolean; maxOutputLength?: number } = {}) {
   const lines: string[] = [];
@@ -22,20 +23,7 @@ const stepEvent = (output: string): RunEvent => ({
   seq: 1,
   time: "2026-11-21T00:00:00.000Z",
   type: "step",
-  data: {
-    step: 1,
-    action: "x",
-    action_index: 0,
-    action_count: 1,
-    output,
-    exit_code: 0,
-    timed_out: false,
-    exception_info: "",
-    elided_bytes: 0,
-    elided_chars: 0,
-    duration_seconds: 0,
-    cost_so_far: 0,
-  },
+  data: stepData({ output }),
 });
 
 const log = (content: string): RunEvent => ({

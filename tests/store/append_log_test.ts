@@ -1,15 +1,7 @@
 import { ok, strictEqual as equal, throws } from "node:assert/strict";
 import { Failure } from "../../src/failure.ts";
 import { AppendLog } from "../../src/store/append_log.ts";
-
-function inTempDir(work: (dir: string) => void): void {
-  const dir = Deno.makeTempDirSync();
-  try {
-    work(dir);
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
-}
+import { inTempDir } from "../support/temp_dir.ts";
 
 Deno.test("an append log grows at its end, whoever else writes to it", () =>
   inTempDir((dir) => {

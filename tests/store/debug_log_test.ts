@@ -1,14 +1,6 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { DebugLog } from "../../src/store/debug_log.ts";
-
-function inTempDir(work: (dir: string) => void): void {
-  const dir = Deno.makeTempDirSync();
-  try {
-    work(dir);
-  } finally {
-    Deno.removeSync(dir, { recursive: true });
-  }
-}
+import { inTempDir } from "../support/temp_dir.ts";
 
 const now = () => Date.UTC(2026, 10, 21, 12);
 const HEAD = `2026-11-21T12:00:00.000Z [${Deno.pid}]`;

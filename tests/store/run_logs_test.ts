@@ -1,17 +1,8 @@
 import { deepStrictEqual as deepEqual, match, ok, rejects, strictEqual as equal, throws } from "node:assert/strict";
 import { Failure } from "../../src/failure.ts";
 import { claimAbandonedRunLogs, readRunLog, RunLog } from "../../src/store/run_logs.ts";
+import { inTempDir, namesIn } from "../support/temp_dir.ts";
 
-async function inTempDir(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-const namesIn = (dir: string) => Array.from(Deno.readDirSync(dir), ({ name }) => name).sort();
 const entriesOf = (path: string) => Array.fromAsync(readRunLog(path));
 const withoutOwner = (entries: Record<string, unknown>[]) => entries.map(({ owner: _, ...rest }) => rest);
 const claimedName = (runId: string, pid = Deno.pid) => `${runId}.claimed-${pid}.jsonl`;

@@ -1,23 +1,10 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { renderEvent } from "../../src/terminal/render_event.ts";
+import { stepData } from "../support/step_data.ts";
 
-const step = (output: string, more: Record<string, unknown> = {}) => ({
+const step = (output: string, more: Parameters<typeof stepData>[0] = {}) => ({
   type: "step" as const,
-  data: {
-    step: 1,
-    action: "printf x\nls",
-    action_index: 0,
-    action_count: 1,
-    output,
-    exit_code: 0,
-    timed_out: false,
-    exception_info: "",
-    elided_bytes: 0,
-    elided_chars: 0,
-    duration_seconds: 0,
-    cost_so_far: 0,
-    ...more,
-  },
+  data: stepData({ action: "printf x\nls", output, ...more }),
 });
 
 Deno.test("renderEvent() shows a command, its output and how it ended", () => {
