@@ -4,8 +4,27 @@ import * as z from "zod/mini";
 const usd = z.nullable(z.number());
 const count = z.int().check(z.nonnegative());
 
-/** The seven event types of `gocore mini --headless` (seed `gocore-relationship.md`, "JSON Event Types"). */
+/** What identifies a call in the gateway's events. */
+const modelCall = {
+  call: z.string(),
+  run: z.string(),
+  worker: z.string(),
+  /** The virtual key's id; null for a call without one. */
+  key: z.nullable(z.string()),
+  upstream: z.string(),
+  dialect: z.enum(["anthropic", "openai_chat", "openai_responses", "gemini"]),
+  streamed: z.boolean(),
+  "gen_ai.operation.name": z.literal("chat"),
+  "gen_ai.provider.name": z.string(),
+  "gen_ai.request.model": z.string(),
+  "gen_ai.request.max_tokens": z.optional(count),
+  "server.address": z.optional(z.string()),
+  "server.port": z.optional(z.int()),
+} as const;
+
 export const eventData = {
+  // The seven of `gocore mini --headless` (seed `gocore-relationship.md`, "JSON Event Types").
+
   /** The agent started working. Always first. */
   start: z.looseObject({
     task: z.string(),
@@ -101,6 +120,81 @@ export const eventData = {
     output_tokens: count,
     reasoning_tokens: count,
   }),
+
+  // What `gocore gateway` states. Names with dots in them are OpenTelemetry's (semantic conventions for generative AI).
+
+  /** The gateway takes calls from now on. */
+  "gateway.listening": z.looseObject({
+    url: z.string(),
+    pid: z.int(),
+    version: z.string(),
+    ledger: z.string(),
+    /** Who answers. */
+    source: z.enum(["upstreams", "replay", "script"]),
+    /** USD per run, worker, key and day; null: no cap. */
+    caps: z.object({ run: usd, worker: usd, key: usd, day: usd }),
+  }),
+  /** A call was admitted and is on its way upstream. */
+  "model.called": z.looseObject({
+    ...modelCall,
+    attempt: count,
+    /** What is held back for it, USD; null: its price is unknown. */
+    reserved_usd: usd,
+  }),
+  /** An admitted call has ended, one way or another; exactly one for each `call` that was admitted. */
+  "model.answered": z.looseObject({
+    ...modelCall,
+    outcome: z.enum(["answered", "refused", "cut", "client_gone", "timeout", "unreachable"]),
+    /** The upstream's HTTP status; null when none came. */
+    status: z.nullable(z.int()),
+    attempts: count,
+    /** USD; null: unknown. */
+    cost_usd: usd,
+    cost_source: z.enum(["provider", "user", "list", "estimated", "unknown"]),
+    usage_source: z.enum(["provider", "estimated", "absent"]),
+    duration_ms: z.number(),
+    /** Until the first byte of the reply's body; null when none came. */
+    first_byte_ms: z.nullable(z.number()),
+    /** What the gateway itself added before the reply's head, queues not included. */
+    overhead_ms: z.number(),
+    "gen_ai.response.model": z.optional(z.string()),
+    "gen_ai.response.id": z.optional(z.string()),
+    "gen_ai.response.finish_reasons": z.array(z.string()),
+    /** All input, what the cache served or stored included. */
+    "gen_ai.usage.input_tokens": count,
+    "gen_ai.usage.output_tokens": count,
+    "gen_ai.usage.cache_read.input_tokens": count,
+    "gen_ai.usage.cache_creation.input_tokens": count,
+    "gen_ai.usage.reasoning.output_tokens": count,
+    "error.type": z.optional(z.string()),
+  }),
+  /** A call was not admitted, because a cap stands against it. */
+  "budget.refused": z.looseObject({
+    call: z.string(),
+    run: z.string(),
+    worker: z.string(),
+    "gen_ai.request.model": z.string(),
+    scope: z.enum(["run", "worker", "key", "day"]),
+    scope_id: z.string(),
+    cap_usd: z.number(),
+    spent_usd: z.number(),
+    reserved_usd: z.number(),
+    /** What the call could have cost at most; null: its price is unknown. */
+    needed_usd: usd,
+  }),
+  /** A call waits for its turn; told once for each reason. */
+  "rate.waiting": z.looseObject({
+    call: z.string(),
+    run: z.string(),
+    worker: z.string(),
+    upstream: z.string(),
+    "gen_ai.request.model": z.string(),
+    reason: z.enum(["concurrency", "requests", "tokens", "retry_after", "budget"]),
+    /** Null: it depends on other calls. */
+    wait_ms: z.nullable(z.number()),
+    /** Calls before it in the same queue. */
+    ahead: count,
+  }),
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -118,6 +212,11 @@ export const runEvent = z.discriminatedUnion("type", [
   member("finish"),
   member("error"),
   member("cost"),
+  member("gateway.listening"),
+  member("model.called"),
+  member("model.answered"),
+  member("budget.refused"),
+  member("rate.waiting"),
 ]);
 
 export type RunEvent = z.infer<typeof runEvent>;

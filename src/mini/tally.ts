@@ -19,7 +19,7 @@ export class Tally {
     else this.#usd += cost.usd;
     if (CERTAINTY.indexOf(cost.source) > CERTAINTY.indexOf(this.#source)) this.#source = cost.source;
     if (usage === undefined) return;
-    for (const key of Object.keys(this.#tokens) as (keyof typeof usage)[]) this.#tokens[key] += usage[key];
+    for (const key of Object.keys(this.#tokens) as (keyof typeof this.#tokens)[]) this.#tokens[key] += usage[key];
   }
 
   /** A call that was not answered, and that the provider may charge for. */

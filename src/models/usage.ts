@@ -6,10 +6,14 @@ export interface Usage {
   readonly input: number;
   readonly cacheRead: number;
   readonly cacheWrite: number;
+  /** The part of `cacheWrite` that is kept for an hour instead of five minutes, at another price; undefined: none. */
+  readonly cacheWrite1h?: number;
   /** All output tokens, reasoning included. */
   readonly output: number;
   /** The part of `output` that was reasoning. */
   readonly reasoning: number;
+  /** Searches of the web that the provider made and charges for one by one; undefined: none. */
+  readonly webSearches?: number;
 }
 
 /**

@@ -43,6 +43,12 @@ export function renderEvent(event: Pick<RunEvent, "type" | "data">, options: Ren
     }
     case "cost":
       return paint("dim", data.total === null ? "Cost unknown" : `Cost ${data.total.toFixed(4)} USD`) + "\n";
+    case "gateway.listening":
+    case "model.called":
+    case "model.answered":
+    case "budget.refused":
+    case "rate.waiting":
+      return "";
   }
 }
 
