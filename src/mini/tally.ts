@@ -3,6 +3,8 @@ import type { EventData } from "../events/event.ts";
 import type { ChatReply } from "../models/chat_model.ts";
 import type { CostSource } from "../models/usage.ts";
 
+const TOKEN_COUNTS = ["input", "cacheRead", "cacheWrite", "output", "reasoning"] as const;
+
 /** From certain to uncertain; a sum is as certain as its least certain part. */
 const CERTAINTY: readonly CostSource[] = ["provider", "user", "list", "estimated", "unknown"];
 
@@ -19,7 +21,7 @@ export class Tally {
     else this.#usd += cost.usd;
     if (CERTAINTY.indexOf(cost.source) > CERTAINTY.indexOf(this.#source)) this.#source = cost.source;
     if (usage === undefined) return;
-    for (const key of Object.keys(this.#tokens) as (keyof typeof this.#tokens)[]) this.#tokens[key] += usage[key];
+    for (const key of TOKEN_COUNTS) this.#tokens[key] += usage[key];
   }
 
   /** A call that was not answered, and that the provider may charge for. */
