@@ -1,5 +1,5 @@
 /** The table of commands, and the way from arguments to an exit code. */
-import type { Command } from "@commander-js/extra-typings";
+import type { Command, CommandUnknownOpts } from "@commander-js/extra-typings";
 import { describeFailure, EXIT_SUCCESS, exitCodeOf, Failure } from "./failure.ts";
 import { escapeTerminal } from "./safety/escape_terminal.ts";
 import type { Io } from "./terminal/io.ts";
@@ -23,6 +23,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Work on a task in a repository: a model, a shell, a loop",
     load: () => import("./commands/mini.ts"),
   },
+  gateway: {
+    summary: "Meter, budget, record and replay every model call of agents",
+    load: () => import("./commands/gateway.ts"),
+  },
   demo: {
     summary: "Watch the agent fix a real bug in a small repository; needs no key",
     load: () => import("./commands/demo.ts"),
@@ -34,6 +38,7 @@ Examples:
   gocore demo
   gocore mini --headless --task "Fix the failing test in tests/date_test.py"
   gocore mini --headless --model openai/gpt-5 --workdir ./project --task "Add input validation"
+  gocore gateway --cap-run 5
 
 Each command has its own help: gocore mini --help
 `;
@@ -76,13 +81,15 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
       if (command === name) module?.define(defined as unknown as Command, io, (code) => exitCode = code);
     }
     try {
-      if (args.length === 0) throw new Failure("usage", "Which command? None was given", { hints: [HELP_HINT] });
+      if (args.length === 0) throw usageFailure(NO_COMMAND, "");
       await program.parseAsync([...args], { from: "user" });
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
-      // What commander has for `help nope` says nothing.
-      if (error.code === "commander.help" && entry === undefined) throw usageFailure(`unknown command '${name}'`, "");
-      if (error.exitCode !== 0) throw usageFailure(error.message, name);
+      const path = commandPath(program, words);
+      // What commander has for `help nope`, and for a command that only has commands, says nothing.
+      if (error.code === "commander.help" && entry === undefined) throw usageFailure(`unknown command '${name}'`, path);
+      if (error.code === "commander.help" && error.exitCode !== 0) throw usageFailure(NO_COMMAND, path);
+      if (error.exitCode !== 0) throw usageFailure(error.message, path);
     }
     await Promise.all(texts);
     return exitCode;
@@ -101,10 +108,16 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 
 /** How long a reader that takes nothing may hold up the exit. */
 const EXIT_FLUSH_MS = 2000;
-const HELP_HINT = "See `gocore --help`";
+const NO_COMMAND = "Which command? None was given";
+
+/** The names of commands that the words begin with, each with a space after it: `gateway key `. */
+function commandPath({ commands }: CommandUnknownOpts, [word, ...rest]: readonly string[]): string {
+  const named = commands.find((command) => command.name() === word);
+  return named === undefined ? "" : `${word} ${commandPath(named, rest)}`;
+}
 
 /** commander's `error: unknown option '--modle'\n(Did you mean --model?)` in our grammar. */
-function usageFailure(message: string, command: string): Failure {
+function usageFailure(message: string, path: string): Failure {
   const [first = "", ...rest] = message.replace(/^error: /, "").split("\n");
   const suggestion = /\(Did you mean (.+?)\?\)/.exec(rest.join(" "))?.[1];
   const sentence = (first.charAt(0).toUpperCase() + first.slice(1)).replaceAll("'", '"').replace(/\.$/, "");
@@ -112,7 +125,7 @@ function usageFailure(message: string, command: string): Failure {
     hints: [
       ...(first.startsWith("too many arguments") ? ["Put a text with spaces in quotes, after its flag"] : []),
       ...(suggestion === undefined ? [] : [`Did you mean \`${suggestion.replace("one of ", "")}\`?`]),
-      command === "" || /unknown command/i.test(first) ? HELP_HINT : `See \`gocore ${command} --help\``,
+      `See \`gocore ${path}--help\``,
     ],
   });
 }

@@ -1,6 +1,7 @@
 /** Chooses the implementation behind a model's name. */
 import type { MiniSettings } from "../config/mini_settings.ts";
 import type { ChatModel } from "../models/chat_model.ts";
+import { keepLoopbackDirect } from "./keep_loopback_direct.ts";
 
 const SCRIPTED = "scripted/";
 
@@ -21,20 +22,6 @@ export async function createModel(
   keepLoopbackDirect(options.env);
   const { createProviderModel } = await import("../models/provider_model.ts");
   return createProviderModel({ ...settings, env: options.env });
-}
-
-/**
- * A proxy of the network does not lead to this machine's own loopback, where the model's proxy listens. The runtime reads
- * these variables with the first request; commands have an environment of their own.
- */
-function keepLoopbackDirect(env: Readonly<Record<string, string>>): void {
-  const named = Object.keys(env).some((name) => /^(https?|all)_proxy$/i.test(name));
-  if (!named) return;
-  const others = env.NO_PROXY ?? env.no_proxy ?? "";
-  Deno.env.set(
-    "NO_PROXY",
-    [...others.split(",").filter((host) => host !== ""), "127.0.0.1", "localhost", "::1"].join(","),
-  );
 }
 
 /**

@@ -22,13 +22,13 @@ import {
 import { type CallSettings, mergeJson, readModelKwargs } from "./model_kwargs.ts";
 import { type ModelName, parseModelName } from "./model_name.ts";
 import {
+  costOf,
   loadPriceList,
   loadUserPrices,
   providerCost,
   readTokenPrices,
   type TokenPrices,
   UNKNOWN_COST,
-  userCost,
 } from "./price.ts";
 import { createPromptBuilder, toProviderState } from "./prompt.ts";
 import { createClient } from "./provider_clients.ts";
@@ -307,10 +307,12 @@ class ProviderModel implements ChatModel {
     if (found === undefined || this.#options.costTracking === "disabled") return UNKNOWN_COST;
     const prices = await this.#userPrice();
     let cost = UNKNOWN_COST;
-    if (prices !== undefined) cost = userCost(found.usage, prices);
+    if (prices !== undefined) cost = costOf(found.usage, prices, "user");
     else if (this.#row.priceId !== undefined && this.#priceList !== undefined) {
-      const priced = await this.#priceList.catch(() => undefined);
-      cost = priced?.(found.usage, this.#model, this.#row.priceId) ?? UNKNOWN_COST;
+      const list = await this.#priceList.catch(() => undefined);
+      const listed = list?.(this.#model, this.#row.priceId, new Date(this.#failures.now()));
+      const { input, cacheRead, cacheWrite } = found.usage;
+      if (listed !== undefined) cost = costOf(found.usage, listed.pricesFor(input + cacheRead + cacheWrite), "list");
     }
     return cost.usd === null || found.complete ? cost : { usd: cost.usd, source: "estimated" };
   }
@@ -367,8 +369,20 @@ function readUsage({ usage }: LanguageModelV4GenerateResult, raw: unknown): Foun
   );
   const output = count(outputTokens.total);
   const reasoning = Math.min(output, count(outputTokens.reasoning));
+  // Anthropic's, which its client leaves out: both have prices of their own.
+  const written = isObject(wire.cache_creation) ? wire.cache_creation : {};
+  const cacheWrite1h = Math.min(cacheWrite, count(written.ephemeral_1h_input_tokens));
+  const webSearches = isObject(wire.server_tool_use) ? count(wire.server_tool_use.web_search_requests) : 0;
   return {
-    usage: { input: total - cacheRead - cacheWrite, cacheRead, cacheWrite, output, reasoning },
+    usage: {
+      input: total - cacheRead - cacheWrite,
+      cacheRead,
+      cacheWrite,
+      ...(cacheWrite1h > 0 && { cacheWrite1h }),
+      output,
+      reasoning,
+      ...(webSearches > 0 && { webSearches }),
+    },
     complete: saysInput && saysOutput,
   };
 }

@@ -1,8 +1,10 @@
 /** A `ChatModel` that reads its replies from a list: for demonstrations and tests, without a key and without a network. */
 import { Failure, messageOf } from "../failure.ts";
 import type { ChatMessage, ChatModel, ChatReply, FinishReason, QueryOptions, ToolCall } from "./chat_model.ts";
+import { isObject } from "./json.ts";
 import { connectionFailure, type FailureContext, statusFailure } from "./model_failure.ts";
 import { type AttemptResult, type Sleep, sleepFor, withRetries } from "./retry.ts";
+import type { Usage } from "./usage.ts";
 
 /** One reply, as it stands in a script; every key is optional. */
 export interface ScriptedReply {
@@ -39,11 +41,18 @@ export interface ScriptedModelOptions {
   readonly sleep?: Sleep;
 }
 
+export interface Script {
+  /** Undefined: the file has lists for workers alone. */
+  readonly replies: readonly ScriptedReply[] | undefined;
+  /** The lists of those who have one of their own. */
+  readonly workers: ReadonlyMap<string, readonly ScriptedReply[]>;
+}
+
 /**
- * Reads a script: `.jsonl` with one reply per line, otherwise YAML or JSON with a list of replies (or `replies: [...]`).
- * Throws a usage `Failure` that names the file, the entry and the key.
+ * Reads a script: `.jsonl` with one reply per line, otherwise YAML or JSON with a list of replies, or `replies: [...]`
+ * and `workers: {name: [...]}`. Throws a usage `Failure` that names the file, the entry and the key.
  */
-export async function loadScriptedModel(path: string, options: ScriptedModelOptions = {}): Promise<ChatModel> {
+export async function loadScript(path: string): Promise<Script> {
   let text: string;
   try {
     text = await Deno.readTextFile(path);
@@ -53,8 +62,23 @@ export async function loadScriptedModel(path: string, options: ScriptedModelOpti
       cause,
     });
   }
-  const entries = /\.jsonl$/i.test(path) ? readLines(text, path) : await readDocument(text, path);
-  const replies = entries.map(({ value, place }) => readReply(value, `"${path}", ${place}`));
+  if (/\.jsonl$/i.test(path)) return { replies: readLines(text, path), workers: new Map() };
+  const document = await readDocument(text, path);
+  const place = `"${path}"`;
+  if (!isObject(document)) return { replies: readList(document, place), workers: new Map() };
+  const { replies, workers = {} } = document;
+  if (!isObject(workers)) throw unreadable(`${place}, workers`, "need a mapping of names to lists of replies");
+  const lists = Object.entries(workers).map(([name, list]) =>
+    [name, readList(list, `${place}, worker "${name}"`)] as const
+  );
+  const isForWorkersAlone = replies === undefined && lists.length > 0;
+  return { replies: isForWorkersAlone ? undefined : readList(replies, place), workers: new Map(lists) };
+}
+
+/** A model that answers with the `replies` of a script; throws as `loadScript` does, also when there are none. */
+export async function loadScriptedModel(path: string, options: ScriptedModelOptions = {}): Promise<ChatModel> {
+  const { replies } = await loadScript(path);
+  if (replies === undefined) throw unreadable(`"${path}"`, "need a list of replies");
   return scriptedModel(replies, { name: `scripted/${path}`, ...options });
 }
 
@@ -63,17 +87,47 @@ export function scriptedModel(replies: readonly ScriptedReply[], options: Script
   return new ScriptedModel(replies, options);
 }
 
-class ScriptedModel implements ChatModel {
-  readonly name: string;
+/** Hands out replies in their order, each as often as its `repeat` says. */
+export class ReplyQueue {
   readonly #replies: readonly ScriptedReply[];
-  readonly #options: ScriptedModelOptions;
   #next = 0;
   #uses = 0;
+
+  constructor(replies: readonly ScriptedReply[]) {
+    this.#replies = replies;
+  }
+
+  /** The reply whose turn it is; undefined when all were taken. */
+  get next(): ScriptedReply | undefined {
+    return this.#replies[this.#next];
+  }
+
+  take(): ScriptedReply | undefined {
+    const reply = this.next;
+    if (reply !== undefined && ++this.#uses >= (reply.repeat ?? 1)) {
+      this.#next++;
+      this.#uses = 0;
+    }
+    return reply;
+  }
+}
+
+/** @param given how many replies were given before */
+export function usedUp(given: number, name: string): Failure {
+  return new Failure("model", `The scripted model has no reply left: all ${given} of ${name} are given`, {
+    hints: ["Add a reply to the script, or let its last command finish the task"],
+  });
+}
+
+class ScriptedModel implements ChatModel {
+  readonly name: string;
+  readonly #queue: ReplyQueue;
+  readonly #options: ScriptedModelOptions;
   #given = 0;
 
   constructor(replies: readonly ScriptedReply[], options: ScriptedModelOptions) {
     this.name = options.name ?? "scripted";
-    this.#replies = replies;
+    this.#queue = new ReplyQueue(replies);
     this.#options = options;
   }
 
@@ -90,21 +144,12 @@ class ScriptedModel implements ChatModel {
   }
 
   async #attempt({ bashTool, signal }: QueryOptions, sleep: Sleep): Promise<AttemptResult<ChatReply>> {
-    const reply = this.#take();
+    const reply = this.#queue.take();
+    if (reply === undefined) throw usedUp(this.#given, this.name);
     if (reply.delay_ms !== undefined && reply.delay_ms > 0) await sleep(reply.delay_ms, signal);
     if (reply.error !== undefined) return { ok: false, failure: toFailure(reply.error) };
     const protocol = this.#options.protocol ?? (bashTool ? "toolcall" : "text");
     return { ok: true, value: toReply(reply, ++this.#given, protocol, this.#options.wrap ?? inBashFence) };
-  }
-
-  #take(): ScriptedReply {
-    for (let reply = this.#replies[this.#next]; reply !== undefined; reply = this.#replies[++this.#next]) {
-      if (this.#uses++ < (reply.repeat ?? 1)) return reply;
-      this.#uses = 0;
-    }
-    throw new Failure("model", `The scripted model has no reply left: all ${this.#given} of ${this.name} are given`, {
-      hints: ["Add a reply to the script, or let its last command finish the task"],
-    });
   }
 }
 
@@ -118,7 +163,8 @@ function toFailure({ status, message = "scripted error", retry_after: seconds }:
   return statusFailure({ url, status, headers, json, text: JSON.stringify(json) }, CONTEXT);
 }
 
-const inBashFence = (command: string) => `\`\`\`bash\n${command}\n\`\`\``;
+/** A command as the text protocol writes it. */
+export const inBashFence = (command: string): string => `\`\`\`bash\n${command}\n\`\`\``;
 
 function toReply(
   reply: ScriptedReply,
@@ -141,67 +187,63 @@ function toReply(
   } else {
     content = [content, ...commands.map(wrap)].filter((part) => part !== "").join("\n\n");
   }
-  const { usage, cost = 0 } = reply;
+  const { cost = 0 } = reply;
   return {
     content,
     reasoning: reply.reasoning ?? "",
     toolCalls,
     finishReason: reply.finish_reason ?? (toolCalls.length > 0 ? "tool_calls" : "stop"),
-    usage: usage === undefined ? undefined : {
-      input: usage.input ?? 0,
-      cacheRead: usage.cache_read ?? 0,
-      cacheWrite: usage.cache_write ?? 0,
-      output: usage.output ?? 0,
-      reasoning: usage.reasoning ?? 0,
-    },
+    usage: reply.usage && usageOf(reply.usage),
     cost: cost === null ? { usd: null, source: "unknown" } : { usd: cost, source: "provider" },
     raw: reply,
   };
 }
 
-interface Entry {
-  readonly value: unknown;
-  /** "line 3" or "reply 3". */
-  readonly place: string;
+/** What a script does not count is 0. */
+export function usageOf(given: NonNullable<ScriptedReply["usage"]>): Usage {
+  return {
+    input: given.input ?? 0,
+    cacheRead: given.cache_read ?? 0,
+    cacheWrite: given.cache_write ?? 0,
+    output: given.output ?? 0,
+    reasoning: given.reasoning ?? 0,
+  };
 }
 
-function readLines(text: string, path: string): Entry[] {
-  const entries: Entry[] = [];
+function readLines(text: string, path: string): ScriptedReply[] {
+  const replies: ScriptedReply[] = [];
   // Split on LF only: other separators are legal inside JSON strings.
   for (const [index, line] of text.replace(/^\ufeff/, "").split("\n").entries()) {
     if (line.trim() === "") continue;
-    const place = `line ${index + 1}`;
-    try {
-      entries.push({ value: JSON.parse(line), place });
-    } catch (cause) {
-      throw unreadable(`"${path}", ${place}`, "it is not JSON", cause);
-    }
+    const place = `"${path}", line ${index + 1}`;
+    replies.push(readReply(parseJson(line, place), place));
   }
-  return entries;
+  return replies;
 }
 
-async function readDocument(text: string, path: string): Promise<Entry[]> {
-  let document: unknown;
-  if (/\.json$/i.test(path)) {
-    try {
-      document = JSON.parse(text);
-    } catch (cause) {
-      throw unreadable(`"${path}"`, "it is not JSON", cause);
-    }
-  } else {
-    const { load, YAMLException, YAML11_SCHEMA } = await import("js-yaml");
-    try {
-      document = load(text, { schema: YAML11_SCHEMA, filename: path });
-    } catch (cause) {
-      const mark = cause instanceof YAMLException ? cause.mark : undefined;
-      const place = mark ? `"${path}", line ${mark.line + 1}, column ${mark.column + 1}` : `"${path}"`;
-      throw unreadable(place, cause instanceof YAMLException ? cause.reason : messageOf(cause), cause);
-    }
+async function readDocument(text: string, path: string): Promise<unknown> {
+  if (/\.json$/i.test(path)) return parseJson(text, `"${path}"`);
+  const { load, YAMLException, YAML11_SCHEMA } = await import("js-yaml");
+  try {
+    return load(text, { schema: YAML11_SCHEMA, filename: path });
+  } catch (cause) {
+    const mark = cause instanceof YAMLException ? cause.mark : undefined;
+    const place = mark ? `"${path}", line ${mark.line + 1}, column ${mark.column + 1}` : `"${path}"`;
+    throw unreadable(place, cause instanceof YAMLException ? cause.reason : messageOf(cause), cause);
   }
-  const isMapping = typeof document === "object" && document !== null && !Array.isArray(document);
-  const list = isMapping ? (document as Record<string, unknown>).replies : document;
-  if (!Array.isArray(list)) throw unreadable(`"${path}"`, "need a list of replies");
-  return list.map((value, index) => ({ value, place: `reply ${index + 1}` }));
+}
+
+function parseJson(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(place, "it is not JSON", cause);
+  }
+}
+
+function readList(list: unknown, place: string): ScriptedReply[] {
+  if (!Array.isArray(list)) throw unreadable(place, "need a list of replies");
+  return list.map((value, index) => readReply(value, `${place}, reply ${index + 1}`));
 }
 
 function unreadable(place: string, finding: string, cause?: unknown): Failure {
@@ -231,7 +273,7 @@ function readReply(value: unknown, place: string): ScriptedReply {
   const list = (element: Reader): Reader => (given, key) =>
     Array.isArray(given) ? given.map((one, index) => element(one, `${key}[${index}]`)) : wrong(key, "a list");
   const record = (readers: Readonly<Record<string, Reader>>): Reader => (given, key) => {
-    if (typeof given !== "object" || given === null || Array.isArray(given)) return wrong(key, "a mapping");
+    if (!isObject(given)) return wrong(key, "a mapping");
     const read: Record<string, unknown> = {};
     for (const [name, field] of Object.entries(given)) {
       const path = key === "" ? name : `${key}.${name}`;
@@ -257,8 +299,6 @@ function readReply(value: unknown, place: string): ScriptedReply {
     repeat: positive,
   });
   if (typeof value === "string") return { content: value };
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw unreadable(place, "need a mapping or a text");
-  }
+  if (!isObject(value)) throw unreadable(place, "need a mapping or a text");
   return reply(value, "") as ScriptedReply;
 }

@@ -163,6 +163,8 @@ const SHAPES = new RegExp(
     String.raw`npm_[A-Za-z0-9]{36}`,
     String.raw`gsk_[A-Za-z0-9]{40,}`,
     String.raw`xai-[A-Za-z0-9]{40,}`,
+    // The gateway's own, which are issued while it runs.
+    String.raw`gck_[A-Za-z0-9]{32}(?![A-Za-z0-9])`,
     startOutside(String.raw`[\w-]`) + String.raw`eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*`,
   ].join("|") + ")",
   "g",

@@ -16,8 +16,8 @@ const unfinished = new Set<string>();
 
 /**
  * Writes a temporary file beside `path`, syncs it to the disk and renames it over `path`; missing parent folders are
- * made. The file keeps its permissions. A symbolic link is replaced, not followed, because the
- * repository that holds it may lead it anywhere. What is no file (`/dev/stdout`, a pipe) is written directly.
+ * made. The file keeps its permissions, a new one gets those of `mode`. A symbolic link is replaced, not followed,
+ * because the repository that holds it may lead it anywhere. What is no file (`/dev/stdout`, a pipe) is written directly.
  *
  * Throws a `Failure` of kind `environment` when that is not possible, and passes on what the iteration of `content`
  * throws; `path` is then as it was, and the temporary file is gone. Memory does not grow with the content.
@@ -27,13 +27,14 @@ const unfinished = new Set<string>();
 export async function writeFileAtomic(
   path: string,
   content: string | Iterable<string> | AsyncIterable<string>,
+  options: { readonly mode?: number } = {},
 ): Promise<void> {
   const target = await attempt(path, () => targetOf(path));
   if (target.kind === "stream") return await writeStream(path, content);
   const folder = dirname(resolve(path));
   await attempt(path, () => Deno.mkdir(folder, { recursive: true }));
   const temporary = join(folder, temporaryName(basename(path)));
-  const { mode } = target;
+  const mode = target.mode ?? options.mode;
   unfinished.add(temporary);
   try {
     const file = await attempt(path, () => Deno.open(temporary, { write: true, createNew: true, mode }));

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, match, ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { Failure, Interrupt } from "../../src/failure.ts";
 import type { ChatModel, QueryOptions, RetryNotice } from "../../src/models/chat_model.ts";
-import { loadScriptedModel, scriptedModel } from "../../src/models/scripted_model.ts";
+import { loadScript, loadScriptedModel, scriptedModel } from "../../src/models/scripted_model.ts";
 
 const sleep = (_ms: number, signal: AbortSignal) => signal.aborted ? Promise.reject(signal.reason) : Promise.resolve();
 const ask = (model: ChatModel, options: Partial<QueryOptions> = {}) =>
@@ -85,6 +85,26 @@ Deno.test("JSON Lines and JSON scripts say the same", async () => {
   }
 });
 
+Deno.test("a script has lists for workers beside the one for everybody", async () => {
+  const text = "replies: [all]\nworkers:\n  codex: [{commands: [ls]}, {content: done}]\n  __proto__: [x]\n";
+  await withFile("r.yaml", text, async (path) => {
+    const { replies, workers } = await loadScript(path);
+    deepEqual(replies, [{ content: "all" }]);
+    deepEqual(
+      workers,
+      new Map([["codex", [{ commands: ["ls"] }, { content: "done" }]], ["__proto__", [{ content: "x" }]]]),
+    );
+    equal((await ask(await loadScriptedModel(path))).content, "all");
+  });
+});
+
+Deno.test("a script for workers alone is none for `mini`", async () => {
+  await withFile("r.yaml", "workers: {codex: []}\n", async (path) => {
+    deepEqual(await loadScript(path), { replies: undefined, workers: new Map([["codex", []]]) });
+    await rejects(loadScriptedModel(path), (error: Failure) => /need a list of replies/.test(error.message));
+  });
+});
+
 Deno.test("scripted errors go through the same retries as a provider's", async () => {
   const notices: RetryNotice[] = [];
   const model = scriptedModel([
@@ -117,6 +137,10 @@ Deno.test("a mistake in a script names the file, the entry and the key", async (
     ["r.yaml", "- tool_calls: [{nam: x}]\n", /reply 1, tool_calls\[0\]\.nam: need one of/],
     ["r.yaml", "- a: [\n", /r\.yaml", line 2, column 1/],
     ["r.yaml", "content: x\n", /need a list of replies/],
+    ["r.yaml", "workers: [x]\nreplies: []\n", /r\.yaml", workers: need a mapping of names to lists/],
+    ["r.yaml", "workers: {codex: ok}\n", /r\.yaml", worker "codex": need a list of replies/],
+    ["r.yaml", "workers: {codex: [ok, {content: 1}]}\n", /worker "codex", reply 2, content: need a text/],
+    ["r.yaml", "workers: {}\n", /need a list of replies/],
     ["r.yaml", "", /need a list of replies|empty/],
     ["r.jsonl", '{"content":"a"}\n\n{broken\n', /r\.jsonl", line 3: it is not JSON/],
     ["r.jsonl", '{"repeat":0}\n', /line 1, repeat/],

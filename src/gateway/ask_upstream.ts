@@ -1,0 +1,116 @@
+/** Asks a provider over HTTP, with the real key in place of whatever the client sent. */
+import { providerTable } from "../models/provider_table.ts";
+import type { Answerer, Asked } from "./answerer.ts";
+import type { UpstreamSettings } from "./settings.ts";
+
+/** They belong to one connection, name us, or are the client's credentials. */
+const NOT_PASSED_ON = new Set([
+  "accept-encoding",
+  "api-key",
+  "authorization",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "cookie",
+  "expect",
+  "forwarded",
+  "host",
+  "keep-alive",
+  "origin",
+  "proxy-authorization",
+  "proxy-connection",
+  "referer",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "via",
+  "x-api-key",
+  "x-goog-api-key",
+]);
+const NOT_PASSED_ON_PREFIX = /^(?:x-gocore-|x-forwarded-|x-real-ip$)/;
+
+/** The client's headers without credentials, without those of the connection, and without those that it declares to be. */
+export function passedOnHeaders(headers: Headers): Headers {
+  const dropped = (headers.get("connection") ?? "").toLowerCase().split(",").map((name) => name.trim());
+  const kept = new Headers();
+  for (const [name, value] of headers) {
+    if (NOT_PASSED_ON.has(name) || NOT_PASSED_ON_PREFIX.test(name) || dropped.includes(name)) continue;
+    kept.append(name, value);
+  }
+  return kept;
+}
+
+/** The query without the parameter `key`, otherwise as it came. */
+export function passedOnSearch(search: string): string {
+  const kept = search.slice(1).split("&").filter((part) => decoded(part.split("=", 1)[0]!) !== "key");
+  return kept.length === 0 ? "" : `?${kept.join("&")}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export function askUpstream(upstream: UpstreamSettings): Answerer {
+  return async (asked, signal) => {
+    const headers = new Headers(asked.headers);
+    // The reply is metered and recorded as text; between two programs on one machine compression wins nothing either.
+    headers.set("accept-encoding", "identity");
+    for (const [name, value] of keyHeaders(upstream, asked)) headers.set(name, value);
+    const response = await fetch(urlOf(upstream.baseUrl, asked), {
+      method: asked.method,
+      headers,
+      body: asked.method === "POST" ? asked.body : undefined,
+      signal,
+      // It would carry the key to another host.
+      redirect: "manual",
+    });
+    return decompressed(response);
+  };
+}
+
+const VERSION_AT_START = /^\/v\d+(?:alpha|beta)?\d*(?=\/)/;
+const VERSION_AT_END = /\/v\d+(?:alpha|beta)?\d*$/;
+
+/** A base URL that ends in a version has the say in it: proxies know one only. */
+function urlOf(baseUrl: string, { path, search }: Asked): string {
+  return baseUrl + (VERSION_AT_END.test(baseUrl) ? path.replace(VERSION_AT_START, "") : path) + search;
+}
+
+function keyHeaders({ provider, apiKey }: UpstreamSettings, { dialect }: Asked): [string, string][] {
+  if (apiKey === undefined) return [];
+  const bearer: [string, string] = ["authorization", `Bearer ${apiKey}`];
+  switch (providerTable[provider].client) {
+    case "anthropic":
+      // Tokens of a subscription's login, unlike keys, go where all tokens go.
+      return apiKey.startsWith("sk-ant-oat") ? [bearer] : [["x-api-key", apiKey]];
+    case "gemini":
+      return [["x-goog-api-key", apiKey]];
+    case "azure":
+      return [["api-key", apiKey]];
+    default:
+      // A proxy that speaks the format of another: it looks where that one's clients put the key, or where all do.
+      if (dialect.id === "anthropic") return [["x-api-key", apiKey], bearer];
+      return dialect.id === "gemini" ? [["x-goog-api-key", apiKey]] : [bearer];
+  }
+}
+
+/** Some servers compress whatever was asked for, and some runtimes of ours hand that on as it is. */
+function decompressed(response: Response): Response {
+  const encoding = response.headers.get("content-encoding")?.trim().toLowerCase();
+  if (encoding !== "gzip" && encoding !== "deflate" || response.body === null) return response;
+  const headers = new Headers(response.headers);
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  const { status, statusText } = response;
+  return new Response(response.body.pipeThrough(new DecompressionStream(encoding)), { status, statusText, headers });
+}
+
+/** Whether the failure says that nothing was sent: the model cannot have worked. */
+export function neverConnected(error: unknown): boolean {
+  return error instanceof Error && /\(connect\)|connection refused|dns error|failed to lookup/i.test(error.message);
+}

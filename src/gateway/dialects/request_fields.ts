@@ -1,0 +1,99 @@
+/** What every dialect reads of a request in the same way: the model's name, the output limit, how large the input can be. */
+import { isObject, type Json } from "../../models/json.ts";
+import type { CallRequest } from "../dialect.ts";
+import { Refusal } from "../refusal.ts";
+
+const MAX_MODEL_LENGTH = 200;
+
+/** `place`: where the name was looked for, such as `"model" in the body`. Throws a `Refusal` (400). */
+export function readModelName(value: unknown, place: string): string {
+  if (typeof value === "string" && value !== "" && value.length <= MAX_MODEL_LENGTH && !/[\0-\x1f\x7f]/.test(value)) {
+    return value;
+  }
+  throw new Refusal(
+    "bad_request",
+    `The gateway needs the model's name: ${place} has to be a text of 1 to ${MAX_MODEL_LENGTH} characters`,
+  );
+}
+
+/**
+ * The largest of several spellings of the limit; servers differ in which they obey. Undefined when none of them is one:
+ * it is passed on, and the provider refuses it or does without. Digits in quotes count, since some servers take them.
+ */
+export function readOutputLimit(...values: readonly unknown[]): number | undefined {
+  let limit: number | undefined;
+  for (const value of values) {
+    const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+    if (typeof number === "number" && number > 0 && number >= (limit ?? 0)) limit = Math.ceil(number);
+  }
+  return limit;
+}
+
+/** The limit for all of a request's alternatives together. */
+export function timesChoices(limit: number | undefined, choices: unknown): number | undefined {
+  return limit === undefined ? undefined : limit * (readOutputLimit(choices) ?? 1);
+}
+
+/** The objects in a list; none when it is no list. */
+export function objectsOf(value: unknown): Json[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+/** An empty object for whatever is none. */
+export function objectOf(value: unknown): Json {
+  return isObject(value) ? value : {};
+}
+
+/** The provider's own instructions for the use of tools, and what a tool that only the provider describes adds to them. */
+const TOOL_PROMPT_TOKENS = 1_000;
+const PROVIDER_TOOL_TOKENS = 3_000;
+const TYPICAL_IMAGE_TOKENS = 1_500;
+const TYPICAL_TOKENS_PER_KIB_OF_DOCUMENT = 50;
+const BYTES_PER_TOKEN = 4;
+
+/**
+ * Adds up what a request's input can have. A dialect tells it of the media where its provider takes them for media:
+ * anywhere else the same JSON is text for the model, and counts by its bytes as everything does that nobody tells of.
+ */
+export class InputMeter {
+  #mediaBytes = 0;
+  #maxTokens = 0;
+  #typicalTokens = 0;
+  #hasHiddenInput = false;
+
+  /** Of a picture the provider makes a number of tokens that does not grow with its file: `maxTokens` at most. */
+  addImage(base64: string, maxTokens: number): void {
+    this.#mediaBytes += base64.length;
+    this.#maxTokens += maxTokens;
+    this.#typicalTokens += Math.min(maxTokens, TYPICAL_IMAGE_TOKENS);
+  }
+
+  /**
+   * A document, or a film. It is compressed, so its size bounds neither its pages nor its seconds, and each of them costs
+   * tokens: only the context window bounds it, as it does for input that is not in the request.
+   */
+  addDocument(base64: string): void {
+    this.#hasHiddenInput = true;
+    this.#mediaBytes += base64.length;
+    this.#typicalTokens += Math.ceil(base64.length / 1024 * TYPICAL_TOKENS_PER_KIB_OF_DOCUMENT);
+  }
+
+  addHiddenInput(): void {
+    this.#hasHiddenInput = true;
+  }
+
+  /** `providerTools`: how many of them are described by the provider alone, who describes them at length. */
+  addTools(tools: number, providerTools: number): void {
+    if (tools > 0) this.#maxTokens += TOOL_PROMPT_TOKENS + providerTools * PROVIDER_TOOL_TOKENS;
+  }
+
+  measure(bodyBytes: number): Pick<CallRequest, "inputTokens" | "maxInputTokens" | "hasHiddenInput"> {
+    // Base64 has no character that JSON needs to escape, so its text is as long as its bytes or shorter.
+    const textBytes = Math.max(0, bodyBytes - this.#mediaBytes);
+    return {
+      inputTokens: Math.ceil(textBytes / BYTES_PER_TOKEN) + this.#typicalTokens,
+      maxInputTokens: textBytes + this.#maxTokens,
+      hasHiddenInput: this.#hasHiddenInput,
+    };
+  }
+}

@@ -1,0 +1,215 @@
+/** What calls have cost, added up by run, worker, model, day or upstream, as data and as text. */
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { CostSource } from "../../models/usage.ts";
+import { escapeTerminal } from "../../safety/escape_terminal.ts";
+import { toUsd } from "./picodollars.ts";
+
+export const REPORT_FIELDS = ["run", "worker", "model", "day", "upstream"] as const;
+export type ReportField = typeof REPORT_FIELDS[number];
+
+export interface ReportQuery {
+  /** One row for each combination that occurs; empty: totals alone. */
+  readonly by: readonly ReportField[];
+  readonly filters?: {
+    readonly run?: string;
+    readonly worker?: string;
+    readonly model?: string;
+    /** Calls that began at this time or later. */
+    readonly since?: Date;
+    /** Calls that began before this time. */
+    readonly until?: Date;
+  };
+}
+
+export interface ReportSums {
+  readonly calls: number;
+  readonly answered: number;
+  /** Ended in any other way. */
+  readonly failed: number;
+  readonly open: number;
+  /** Neither read from nor written to a cache. */
+  readonly input_tokens: number;
+  readonly cache_read_tokens: number;
+  readonly cache_write_tokens: number;
+  /** Reasoning included. */
+  readonly output_tokens: number;
+  readonly reasoning_tokens: number;
+  /** The sum of the costs that are known; null: calls have ended, and of none the cost is known. */
+  readonly cost_usd: number | null;
+  /** The least certain of all ended calls, null when none has ended. */
+  readonly cost_source: CostSource | null;
+  /** The part of `cost_usd` that is estimated. */
+  readonly estimated_usd: number;
+  /** Held back for the open calls. */
+  readonly reserved_usd: number;
+  /** Ended calls whose cost nobody knows. */
+  readonly unknown_calls: number;
+}
+
+export type ReportRow = Readonly<Partial<Record<ReportField, string>>> & ReportSums;
+
+export interface Report {
+  readonly by: readonly ReportField[];
+  /** The dearest first; with `day` in `by`, the earliest day first. */
+  readonly rows: readonly ReportRow[];
+  readonly totals: ReportSums;
+}
+
+/** The most certain first. */
+const SOURCES: readonly CostSource[] = ["provider", "user", "list", "estimated", "unknown"];
+
+// Amounts as whole dollars and the rest: a sum may need more than 64 bits, and SQLite refuses it then.
+const sumOf = (amount: string, condition: string, name: string) =>
+  ["/", "%"].map((operator, i) =>
+    `coalesce(sum(${amount} ${operator} 1000000000000) FILTER (WHERE ${condition}), 0) AS ${name}_${["usd", "rest"][i]}`
+  ).join(", ");
+const SUMS = [
+  "count(*) AS calls",
+  "count(*) FILTER (WHERE outcome = 'answered') AS answered",
+  "count(*) FILTER (WHERE outcome <> 'answered') AS failed",
+  "count(*) FILTER (WHERE ended_ms IS NULL) AS open",
+  ...["input", "cache_read", "cache_write", "output", "reasoning"].map((part) =>
+    `coalesce(sum(${part}), 0) AS ${part}`
+  ),
+  "count(cost) AS priced",
+  sumOf("cost", "cost IS NOT NULL", "cost"),
+  sumOf("cost", "cost_source = 'estimated'", "estimated"),
+  sumOf("reserved", "ended_ms IS NULL", "reserved"),
+  "count(*) FILTER (WHERE ended_ms IS NOT NULL AND cost IS NULL) AS unknown_calls",
+  `max(CASE cost_source ${SOURCES.map((source, rank) => `WHEN '${source}' THEN ${rank}`).join(" ")} END) AS source`,
+].join(", ");
+
+/** Reads every call that fits. The caller sees to it that both queries are of the same moment. */
+export function readReport(database: DatabaseSync, { by, filters = {} }: ReportQuery): Report {
+  const conditions: string[] = [];
+  const values: SQLInputValue[] = [];
+  const require = (condition: string, value: SQLInputValue | undefined) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  };
+  require("run = ?", filters.run);
+  require("worker = ?", filters.worker);
+  require("model = ?", filters.model);
+  require("started_ms >= ?", filters.since?.getTime());
+  require("started_ms < ?", filters.until?.getTime());
+  const from = `FROM call ${conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`}`;
+  const query = (sql: string) => {
+    const statement = database.prepare(sql);
+    statement.setReadBigInts(true);
+    return statement.all(...values);
+  };
+  const fields = REPORT_FIELDS.filter((field) => by.includes(field));
+  const columns = fields.join(", ");
+  const rows = fields.length === 0
+    ? []
+    : query(`SELECT ${columns}, ${SUMS} ${from} GROUP BY ${columns}`).map((row) => ({
+      ...Object.fromEntries(fields.map((field) => [field, row[field] as string])),
+      ...sumsIn(row),
+    }));
+  const byName = (a: ReportRow, b: ReportRow) =>
+    fields.reduce((order, field) => order || compare(a[field]!, b[field]!), 0);
+  const byDay = (a: ReportRow, b: ReportRow) => compare(a.day ?? "", b.day ?? "");
+  rows.sort((a: ReportRow, b: ReportRow) => byDay(a, b) || (b.cost_usd ?? 0) - (a.cost_usd ?? 0) || byName(a, b));
+  return { by: fields, rows, totals: sumsIn(query(`SELECT ${SUMS} ${from}`)[0]!) };
+}
+
+/** With a line feed at its end. `csv` has no totals, so that a column can be added up; its lines end as RFC 4180 says. */
+export function formatReport(report: Report, format: "table" | "json" | "csv"): string {
+  if (format === "json") return JSON.stringify(report, null, 2) + "\n";
+  if (format === "csv") {
+    const header = [...report.by, ...SUM_NAMES];
+    return [header, ...report.rows.map((row) => header.map((name) => csvCell(row[name as keyof ReportRow])))]
+      .map((cells) => cells.join(",") + "\r\n").join("");
+  }
+  return formatTable(report);
+}
+
+const SUM_NAMES = [
+  "calls",
+  "answered",
+  "failed",
+  "open",
+  "input_tokens",
+  "cache_read_tokens",
+  "cache_write_tokens",
+  "output_tokens",
+  "reasoning_tokens",
+  "cost_usd",
+  "cost_source",
+  "estimated_usd",
+  "reserved_usd",
+  "unknown_calls",
+] as const satisfies readonly (keyof ReportSums)[];
+
+function formatTable({ by, rows, totals }: Report): string {
+  const header = [...by, ...SUM_NAMES.map((name) => name.replace(/_tokens$/, ""))];
+  const lines = rows.map((row) => [...by.map((field) => shown(row[field]!)), ...sumCells(row)]);
+  const label = by.length === 0 ? [] : ["total", ...Array<string>(by.length - 1).fill("")];
+  const last = [...label, ...sumCells(totals)];
+  const widths = header.map((name, i) =>
+    Math.max(...[[name], ...lines.map((line) => [line[i]!]), [last[i]!]].map(([cell]) => [...cell!].length))
+  );
+  const isText = (i: number) => i < by.length || header[i] === "cost_source";
+  const format = (cells: readonly string[]) =>
+    cells.map((cell, i) => {
+      const space = " ".repeat(widths[i]! - [...cell].length);
+      return isText(i) ? cell + space : space + cell;
+    }).join("  ").trimEnd();
+  const rule = widths.map((width) => "-".repeat(width)).join("  ");
+  return [format(header), ...lines.map(format), rule, format(last)].join("\n") + "\n";
+}
+
+function sumCells(sums: ReportSums): string[] {
+  return SUM_NAMES.map((name) => {
+    const value = sums[name];
+    if (name === "cost_usd") return costCell(sums);
+    if (name === "cost_source") return sums.cost_source ?? "";
+    return name.endsWith("_usd") ? (value as number).toFixed(6) : String(value);
+  });
+}
+
+function costCell({ cost_usd, unknown_calls }: ReportSums): string {
+  if (cost_usd === null) return "?";
+  return cost_usd.toFixed(6) + (unknown_calls > 0 ? "+?" : "");
+}
+
+/** Names come from workers and models; a line feed or a tab would break the table. */
+function shown(name: string): string {
+  return escapeTerminal(name).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+}
+
+/** Text that a spreadsheet would run as a formula gets an apostrophe in front, which it shows as text. */
+function csvCell(value: string | number | null | undefined): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  const text = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function sumsIn(row: Record<string, unknown>): ReportSums {
+  const count = (name: string) => Number(row[name]);
+  const usd = (name: string) =>
+    toUsd((row[`${name}_usd`] as bigint) * 1_000_000_000_000n + (row[`${name}_rest`] as bigint));
+  const unknownCalls = count("unknown_calls");
+  return {
+    calls: count("calls"),
+    answered: count("answered"),
+    failed: count("failed"),
+    open: count("open"),
+    input_tokens: count("input"),
+    cache_read_tokens: count("cache_read"),
+    cache_write_tokens: count("cache_write"),
+    output_tokens: count("output"),
+    reasoning_tokens: count("reasoning"),
+    cost_usd: unknownCalls > 0 && count("priced") === 0 ? null : usd("cost"),
+    cost_source: row.source === null ? null : SOURCES[count("source")]!,
+    estimated_usd: usd("estimated"),
+    reserved_usd: usd("reserved"),
+    unknown_calls: unknownCalls,
+  };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

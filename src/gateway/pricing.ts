@@ -1,0 +1,194 @@
+/** What a call can cost at most before it is made, and what it has cost when it has ended. */
+import { parseModelName } from "../models/model_name.ts";
+import { costOf, isAmount, loadPriceList, providerCost, type TokenPrices, UNKNOWN_COST } from "../models/price.ts";
+import { providerTable } from "../models/provider_table.ts";
+import type { Cost, CostSource, Usage } from "../models/usage.ts";
+import type { CallRequest, ReplyReading } from "./dialect.ts";
+import type { UsageSource } from "./ledger/entry.ts";
+import { type GatewaySettings, matchesPattern, type UpstreamSettings } from "./settings.ts";
+
+/** Where a call goes, and when it began: the same for its bound and its cost, because prices change. */
+export interface PricedTarget {
+  /** As the upstream is asked for it. */
+  readonly model: string;
+  readonly upstream: Pick<UpstreamSettings, "provider">;
+  readonly at: Date;
+}
+
+/**
+ * How a call ended, as far as money is concerned:
+ * - `whole`: the reply came to its end
+ * - `cut`: it was sent, and the reply broke off, was given up or never began: a lost connection, a deadline, a client
+ *   that left
+ * - `refused`: the upstream answered with an HTTP error, or was never reached
+ */
+export type CallEnding = "whole" | "cut" | "refused";
+
+export interface EndedCall extends PricedTarget {
+  readonly ending: CallEnding;
+  readonly call: CallRequest;
+  /** Undefined: nothing of the reply was read. */
+  readonly reading: ReplyReading | undefined;
+  /** The upstream's; undefined when no reply came. */
+  readonly headers: Headers | undefined;
+  /** USD; null: the price was unknown. */
+  readonly reservedUsd: number | null;
+}
+
+/** The part of a ledger entry that says what was used and paid. */
+export interface Charge {
+  readonly usage: Usage | undefined;
+  readonly usageSource: UsageSource;
+  /** Null: nobody knows. */
+  readonly costUsd: number | null;
+  readonly costSource: CostSource;
+}
+
+export interface Pricing {
+  /**
+   * The most USD that the call can cost, null when its price is unknown. The input has at most as many tokens as the
+   * request can hold (all of the context window when it refers to input elsewhere), each at the dearest price for input;
+   * the output has as many as the request allows, or `assumedOutputTokens`. Compared in whole picodollars, `charge` never
+   * gives more for a reply within these counts. Searches of the web are not in it: nobody knows their number before.
+   */
+  bound(call: CallRequest, target: PricedTarget): number | null;
+  /**
+   * What an ended call used and cost. The first that is known counts: the reply's own cost, the user's prices, the list
+   * of the upstream's provider, the list of the provider that the model's name belongs to. The model that answered is
+   * charged; the one that was asked for when nobody prices the other, or when the user priced it. `estimated` also
+   * stands for a reply that says itself that the list does not hold for it.
+   *
+   * Counts that are missing are estimated, by this policy:
+   * - A whole reply without counts: the input as estimated before, a token for each 4 bytes of output.
+   * - A streamed reply that was cut: the counts so far. Input that it did not state is as estimated before. The output
+   *   has at least a token for each 3 bytes that were seen (there was reasoning that nobody saw, and more on its way),
+   *   but never more than the call was allowed, unless the provider counted more.
+   * - A reply in one piece that was cut: all that was reserved; the model may have worked unseen.
+   * - An error without counts: nothing; providers do not charge for what they refuse.
+   */
+  charge(ended: EndedCall): Charge;
+}
+
+/** What a model without a known context window can hold, tokens. */
+const ASSUMED_CONTEXT_WINDOW = 1_000_000;
+const BYTES_PER_TOKEN = 4;
+const BYTES_PER_TOKEN_OF_CUT_REPLY = 3;
+
+interface ModelPrices {
+  readonly source: "user" | "list";
+  readonly pricesFor: (inputTokens: number) => TokenPrices;
+}
+
+/** Loads the public price list, so that no call waits for it. */
+export async function createPricing(
+  { prices: userPrices, assumedOutputTokens }: Pick<GatewaySettings, "prices" | "assumedOutputTokens">,
+): Promise<Pricing> {
+  const list = await loadPriceList();
+
+  const findListed = (model: string, { upstream, at }: PricedTarget) => {
+    const { priceId } = providerTable[upstream.provider];
+    const listed = priceId === undefined ? undefined : list(model, priceId, at);
+    if (listed !== undefined) return listed;
+    const owned = ownerOf(model);
+    return owned === undefined ? undefined : list(owned.model, owned.priceId, at);
+  };
+  const findUserPrices = (model: string): ModelPrices | undefined => {
+    const found = userPrices.find((entry) => matchesPattern(entry.model, model));
+    return found && { source: "user", pricesFor: () => found.prices };
+  };
+  const findPrices = (target: PricedTarget, answered: string | undefined): ModelPrices | undefined => {
+    const models = answered === undefined || answered === target.model ? [target.model] : [answered, target.model];
+    // The user's word on the name that clients use comes before one on a name behind it.
+    for (const model of models.toReversed()) {
+      const prices = findUserPrices(model);
+      if (prices !== undefined) return prices;
+    }
+    for (const model of models) {
+      const listed = findListed(model, target);
+      if (listed !== undefined) return { source: "list", pricesFor: listed.pricesFor };
+    }
+  };
+
+  const toCost = (usage: Usage, isExact: boolean, { reading, ...target }: EndedCall): Cost => {
+    const prices = findPrices(target, reading?.model);
+    if (prices === undefined) return UNKNOWN_COST;
+    const cost = costOf(usage, prices.pricesFor(inputOf(usage)), prices.source);
+    return cost.usd === null || (isExact && reading?.isOffList !== true) ? cost : { ...cost, source: "estimated" };
+  };
+
+  return {
+    bound(call, target) {
+      const listed = findListed(target.model, target);
+      const pricesFor = findUserPrices(target.model)?.pricesFor ?? listed?.pricesFor;
+      if (pricesFor === undefined) return null;
+      const window = listed?.contextWindow ?? ASSUMED_CONTEXT_WINDOW;
+      const input = call.hasHiddenInput
+        ? window
+        : Math.min(call.maxInputTokens, listed?.contextWindow ?? Number.POSITIVE_INFINITY);
+      const prices = pricesFor(input);
+      const dearest = Math.max(prices.input, prices.cacheRead, prices.cacheWrite, prices.cacheWrite1h);
+      return input * dearest + (call.maxOutputTokens ?? assumedOutputTokens) * prices.output + (prices.call ?? 0);
+    },
+
+    charge(ended) {
+      const { ending, call, reading, reservedUsd } = ended;
+      const told = toldCost(ended);
+      if (reading?.usage !== undefined && reading.usageIsFinal) {
+        const cost = told ?? toCost(reading.usage, true, ended);
+        return { usage: reading.usage, usageSource: "provider", costUsd: cost.usd, costSource: cost.source };
+      }
+      if (ending === "refused") {
+        return { usage: undefined, usageSource: "absent", costUsd: told?.usd ?? 0, costSource: "provider" };
+      }
+      if (ending === "cut" && !call.streamed && told === undefined) {
+        const costSource = reservedUsd === null ? "unknown" : "estimated";
+        return { usage: undefined, usageSource: "absent", costUsd: reservedUsd, costSource };
+      }
+      const usage = estimateUsage(ended, assumedOutputTokens);
+      const cost = told ?? toCost(usage, false, ended);
+      return { usage, usageSource: "estimated", costUsd: cost.usd, costSource: cost.source };
+    },
+  };
+}
+
+/** The cost that the reply itself names, in its body or its head. */
+function toldCost({ call, reading, headers }: EndedCall): Cost | undefined {
+  if (isAmount(reading?.costUsd)) return { usd: reading.costUsd, source: "provider" };
+  // A head that was sent before the reply was made cannot know what it will cost.
+  return call.streamed ? undefined : providerCost(undefined, headers);
+}
+
+function estimateUsage({ ending, call, reading }: EndedCall, assumedOutputTokens: number): Usage {
+  const counted = reading?.usage;
+  const said = counted !== undefined && inputOf(counted) > 0
+    ? counted
+    : { input: call.inputTokens, cacheRead: 0, cacheWrite: 0 };
+  const bytes = reading?.outputBytes ?? 0;
+  // A reply that ended inside with an error is as incomplete as one that was cut.
+  const isWhole = ending === "whole" && counted === undefined;
+  const seen = Math.ceil(bytes / (isWhole ? BYTES_PER_TOKEN : BYTES_PER_TOKEN_OF_CUT_REPLY));
+  const allowed = call.maxOutputTokens ?? (isWhole ? Number.POSITIVE_INFINITY : assumedOutputTokens);
+  return {
+    reasoning: 0,
+    ...counted,
+    ...said,
+    output: Math.max(counted?.output ?? 0, Math.min(seen, allowed)),
+  };
+}
+
+function inputOf({ input, cacheRead, cacheWrite }: Pick<Usage, "input" | "cacheRead" | "cacheWrite">): number {
+  return input + cacheRead + cacheWrite;
+}
+
+/** The provider that a model's name belongs to, whoever serves it: `anthropic/claude-…`, `gpt-5`. */
+function ownerOf(name: string): { model: string; priceId: string } | undefined {
+  try {
+    // With an address of its own a name that many serve, such as `deepseek-…`, has no owner: prices differ.
+    const { provider, model } = parseModelName(name, { hasBase: true });
+    const priceId = provider === "scripted" ? undefined : providerTable[provider].priceId;
+    return priceId === undefined ? undefined : { model, priceId };
+  } catch {
+    // An empty name, or nothing after the slash.
+    return undefined;
+  }
+}
