@@ -48,8 +48,9 @@ Examples:
 `;
 
 export function define(command: Command, io: Io, done: (exitCode: number) => void): void {
+  // `--ledger` and others are flags of the sub-commands too: each takes those that stand after it.
+  command.parent?.enablePositionalOptions();
   const gateway = command
-    // `--ledger` and others are flags of the sub-commands too: each takes those that stand after it.
     .enablePositionalOptions()
     .option("--host <address>", "Where to listen; other machines need a token (default: 127.0.0.1)")
     .option("--port <n>", "0: any free one (default: 8045)", port)

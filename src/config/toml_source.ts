@@ -49,7 +49,7 @@ interface Statement {
 
 /** Each header and each `key = value`, as the parser itself sees them: one at a time. `text` is known to be TOML. */
 function findStatements(text: string, parse: (text: string) => TomlTable): Statement[] {
-  const lines = text.split("\n");
+  const lines = text.split(/\r?\n/);
   const statements: Statement[] = [];
   const lastIndexes = new Map<string, number>();
   let header: TomlPath = [];

@@ -61,7 +61,7 @@ export function askUpstream(upstream: UpstreamSettings): Answerer {
     // The reply is metered and recorded as text; between two programs on one machine compression wins nothing either.
     headers.set("accept-encoding", "identity");
     for (const [name, value] of keyHeaders(upstream, asked)) headers.set(name, value);
-    const response = await fetch(urlOf(upstream.baseUrl, asked), {
+    const response = await fetch(urlOf(upstream, asked), {
       method: asked.method,
       headers,
       body: asked.method === "POST" ? asked.body : undefined,
@@ -74,11 +74,12 @@ export function askUpstream(upstream: UpstreamSettings): Answerer {
 }
 
 const VERSION_AT_START = /^\/v\d+(?:alpha|beta)?\d*(?=\/)/;
-const VERSION_AT_END = /\/v\d+(?:alpha|beta)?\d*$/;
+const VERSION = /\/v\d+(?:alpha|beta)?\d*(?:\/|$)/;
 
-/** A base URL that ends in a version has the say in it: proxies know one only. */
-function urlOf(baseUrl: string, { path, search }: Asked): string {
-  return baseUrl + (VERSION_AT_END.test(baseUrl) ? path.replace(VERSION_AT_START, "") : path) + search;
+/** A base URL with a version in it has the say in that: proxies know one only. Some providers have none at all. */
+function urlOf({ baseUrl, provider }: UpstreamSettings, { path, search }: Asked): string {
+  const hasSay = VERSION.test(new URL(baseUrl).pathname) || providerTable[provider].usualPath === "";
+  return baseUrl + (hasSay ? path.replace(VERSION_AT_START, "") : path) + search;
 }
 
 function keyHeaders({ provider, apiKey }: UpstreamSettings, { dialect }: Asked): [string, string][] {

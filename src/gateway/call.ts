@@ -122,7 +122,6 @@ export class OpenCall {
         if (response !== undefined && isLastAttempt && isLastTarget) return await this.#relay(response);
         // It will be asked again: this answer is for nobody.
         response?.body?.cancel().catch(() => {});
-        this.#recording?.end({ complete: false });
         this.#permit?.release(0);
         if (isLastAttempt) break;
         const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** (attempt - 1), MAX_BACKOFF_MS);
@@ -142,6 +141,7 @@ export class OpenCall {
     const tokens = call.inputTokens + Math.min(call.maxOutputTokens ?? USUAL_OUTPUT_TOKENS, USUAL_OUTPUT_TOKENS);
     const giveUpMs = this.#services.monotonicMs() + settings.queueTimeoutMs;
     const { signal } = this.#aborter;
+    this.#watch.rest();
     let toldBudget = false;
     while (true) {
       const timeoutMs = Math.max(giveUpMs - this.#services.monotonicMs(), 0);
@@ -154,7 +154,7 @@ export class OpenCall {
       signal.throwIfAborted();
       const refusal = this.#reserve(boundUsd);
       if (refusal === undefined) return;
-      this.#permit.release(0);
+      this.#permit.cancel();
       if (!refusal.mayFitLater || this.#services.monotonicMs() >= giveUpMs) throw this.#refuse(refusal);
       if (!toldBudget) this.#tellWait("budget", null, 0);
       toldBudget = true;
@@ -252,7 +252,8 @@ export class OpenCall {
       type: "model.called",
       data: { ...this.#identity(), attempt: this.#attempts, reserved_usd: this.#reservation!.usd },
     });
-    this.#recording = recorder?.start(asked);
+    // What the client asked, and what it got in the end: a replay sees neither retries nor fallbacks.
+    this.#recording = recorder?.start(this.#order.asked);
     this.#watch.expect("The upstream did not begin to answer", settings.firstByteTimeoutMs);
     const { signal } = this.#aborter;
     try {
@@ -260,7 +261,6 @@ export class OpenCall {
       this.#recording?.head(response.status, response.headers);
       return response;
     } catch (error) {
-      this.#recording?.end({ complete: false });
       if (error instanceof Refusal) throw error;
       const unsent = !signal.aborted && neverConnected(error);
       if (unsent && !isLast) return undefined;
@@ -429,6 +429,8 @@ export class OpenCall {
     const { call, arrivedMs, id } = this.#order;
     const { outcome, status = null, reading, headers, errorType } = told;
     const { target, usd: reservedUsd } = this.#reservation;
+    // A fallback that was not admitted is not what was asked.
+    this.#target = target;
     const priced = { ...target, at: this.#startedAt };
     const charge = pricing.charge({ ...priced, ending, call, reading, headers, reservedUsd });
     const { usage, usageSource, costUsd, costSource } = charge;

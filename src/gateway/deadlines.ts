@@ -42,13 +42,21 @@ export class Deadlines {
   }
 }
 
+interface Stage {
+  readonly what: string;
+  readonly limitMs: number;
+  readonly dueMs: number;
+}
+
+const NO_STAGE: Stage = { what: "", limitMs: Infinity, dueMs: Infinity };
+
 export class Watch {
   readonly #monotonicMs: () => number;
   readonly #expire: (reason: CallEnded) => void;
   readonly #forget: () => void;
   readonly #endMs: number;
   readonly #totalMs: number;
-  #stage = { what: "", limitMs: Infinity, dueMs: Infinity };
+  #stage: Stage = NO_STAGE;
 
   constructor(
     monotonicMs: () => number,
@@ -68,9 +76,14 @@ export class Watch {
     this.#stage = { what, limitMs, dueMs: this.#monotonicMs() + limitMs };
   }
 
+  /** Nothing has to happen for now. */
+  rest(): void {
+    this.#stage = NO_STAGE;
+  }
+
   /** It happened. */
   touch(): void {
-    this.#stage.dueMs = this.#monotonicMs() + this.#stage.limitMs;
+    this.#stage = { ...this.#stage, dueMs: this.#monotonicMs() + this.#stage.limitMs };
   }
 
   stop(): void {

@@ -13,11 +13,18 @@ export interface CallRequest {
   readonly streamed: boolean;
   /** The most output tokens that the request allows, for all its alternatives together; undefined: it sets no limit. */
   readonly maxOutputTokens: number | undefined;
+  /** How many alternatives it asks for. */
+  readonly choices: number;
+  /** What the list's prices are multiplied by at most, because it asks for a dearer service; 1: it does not. */
+  readonly priceFactor: number;
   /** What the input is likely to have, for estimates and for the rate gate. */
   readonly inputTokens: number;
   /** What the text of the input can have at most: a token is a byte at least. Media count with a fixed bound each. */
   readonly maxInputTokens: number;
-  /** The request refers to input that is not in it (a stored conversation, a file, a URL): it may fill the context window. */
+  /**
+   * The request refers to input that is not in it (a stored conversation, a URL) or is compressed (a document): it may
+   * fill the context window.
+   */
   readonly hasHiddenInput: boolean;
 }
 

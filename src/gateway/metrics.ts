@@ -18,7 +18,7 @@ export interface GatewayState {
 }
 
 export interface Metrics {
-  /** A subscriber of the bus; other events than the gateway's count for nothing. */
+  /** Never throws; other events than the gateway's count for nothing. */
   take(event: EventFact): void;
   render(state: GatewayState): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -115,11 +115,10 @@ export async function createMetrics(): Promise<Metrics> {
       cache_write: cacheWrite,
       output: data["gen_ai.usage.output_tokens"],
     };
-    for (const [type, amount] of Object.entries(parts)) if (amount > 0) tokens.inc({ upstream, model, type }, amount);
-    const thought = data["gen_ai.usage.reasoning.output_tokens"];
-    if (thought > 0) reasoning.inc({ upstream, model }, thought);
+    for (const [type, amount] of Object.entries(parts)) add(tokens, { upstream, model, type }, amount);
+    add(reasoning, { upstream, model }, data["gen_ai.usage.reasoning.output_tokens"]);
     if (cost_usd === null) unpriced.inc();
-    else if (cost_usd > 0) cost.inc({ upstream, model, source: cost_source }, cost_usd);
+    else add(cost, { upstream, model, source: cost_source }, cost_usd);
     duration.observe({ upstream }, data.duration_ms / 1000);
     if (data.first_byte_ms !== null) firstByte.observe({ upstream }, data.first_byte_ms / 1000);
     overhead.observe({ upstream }, data.overhead_ms / 1000);
@@ -149,4 +148,9 @@ export async function createMetrics(): Promise<Metrics> {
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
+}
+
+/** Amounts come from providers, and a counter throws for what it cannot count. */
+function add<T extends string>(counter: Counter<T>, labels: Record<T, string>, amount: number): void {
+  if (amount > 0 && amount < Infinity) counter.inc(labels, amount);
 }

@@ -47,7 +47,8 @@ export interface Charge {
 export interface Pricing {
   /**
    * The most USD that the call can cost, null when its price is unknown. The input has at most as many tokens as the
-   * request can hold (all of the context window when it refers to input elsewhere), each at the dearest price for input;
+   * request and the context window can hold (all of the window when it refers to input elsewhere), each at the dearest
+   * price for input;
    * the output has as many as the request allows, or `assumedOutputTokens`. Compared in whole picodollars, `charge` never
    * gives more for a reply within these counts. Searches of the web are not in it: nobody knows their number before.
    */
@@ -109,11 +110,13 @@ export async function createPricing(
     }
   };
 
-  const toCost = (usage: Usage, isExact: boolean, { reading, ...target }: EndedCall): Cost => {
+  const toCost = (usage: Usage, isExact: boolean, { call, reading, ...target }: EndedCall): Cost => {
     const prices = findPrices(target, reading?.model);
     if (prices === undefined) return UNKNOWN_COST;
     const cost = costOf(usage, prices.pricesFor(inputOf(usage)), prices.source);
-    return cost.usd === null || (isExact && reading?.isOffList !== true) ? cost : { ...cost, source: "estimated" };
+    const isOffList = reading?.isOffList === true;
+    if (cost.usd === null || (isExact && !isOffList)) return cost;
+    return { usd: cost.usd * (isOffList ? call.priceFactor : 1), source: "estimated" };
   };
 
   return {
@@ -121,13 +124,18 @@ export async function createPricing(
       const listed = findListed(target.model, target);
       const pricesFor = findUserPrices(target.model)?.pricesFor ?? listed?.pricesFor;
       if (pricesFor === undefined) return null;
-      const window = listed?.contextWindow ?? ASSUMED_CONTEXT_WINDOW;
+      const { contextWindow } = listed ?? {};
+      // More input than the window holds shows that the list is behind, or the provider will refuse the call.
+      const window = Math.max(contextWindow ?? ASSUMED_CONTEXT_WINDOW, call.inputTokens);
       const input = call.hasHiddenInput
         ? window
-        : Math.min(call.maxInputTokens, listed?.contextWindow ?? Number.POSITIVE_INFINITY);
+        : contextWindow === undefined
+        ? call.maxInputTokens
+        : Math.min(call.maxInputTokens, window);
       const prices = pricesFor(input);
       const dearest = Math.max(prices.input, prices.cacheRead, prices.cacheWrite, prices.cacheWrite1h);
-      return input * dearest + (call.maxOutputTokens ?? assumedOutputTokens) * prices.output + (prices.call ?? 0);
+      const output = call.maxOutputTokens ?? assumedOutputTokens * call.choices;
+      return (input * dearest + output * prices.output + (prices.call ?? 0)) * call.priceFactor;
     },
 
     charge(ended) {
@@ -167,7 +175,7 @@ function estimateUsage({ ending, call, reading }: EndedCall, assumedOutputTokens
   // A reply that ended inside with an error is as incomplete as one that was cut.
   const isWhole = ending === "whole" && counted === undefined;
   const seen = Math.ceil(bytes / (isWhole ? BYTES_PER_TOKEN : BYTES_PER_TOKEN_OF_CUT_REPLY));
-  const allowed = call.maxOutputTokens ?? (isWhole ? Number.POSITIVE_INFINITY : assumedOutputTokens);
+  const allowed = call.maxOutputTokens ?? (isWhole ? Number.POSITIVE_INFINITY : assumedOutputTokens * call.choices);
   return {
     reasoning: 0,
     ...counted,

@@ -31,9 +31,11 @@ export interface AcquireOptions {
 /** The right to have one call under way. */
 export interface Permit extends Disposable {
   /**
-   * The call has ended. `actualTokens` replaces the estimate; without it the estimate stands. Only the first time counts.
+   * The call has ended. `actualTokens` replaces the estimate; without it the estimate stands. Only the first end counts.
    */
   release(actualTokens?: number): void;
+  /** The call was not made after all, and counts for nothing. */
+  cancel(): void;
 }
 
 export interface Timers {
@@ -187,12 +189,9 @@ export class RateGate {
         waiter.reject(refusalOf(waiter, { obstacle, nowMs }));
         continue;
       }
-      if (closure === undefined) {
-        keepFor(waiter);
-      } else {
-        closure.ahead++;
-        waiter.wasFree.clear();
-      }
+      // What a call lacks during a pause is of no use to it, and is not kept.
+      if (closure === undefined) keepFor(waiter);
+      else closure.ahead++;
       const { reason, waitMs, ahead } = obstacle;
       wakeAtMs = Math.min(wakeAtMs, waiter.deadlineMs, nowMs + waitMs);
       if (!waiter.told.has(reason)) {
@@ -224,19 +223,19 @@ export class RateGate {
   #grant({ limiters, tokens }: Waiter, nowMs: number): Permit {
     for (const limiter of limiters) limiter.take(tokens, nowMs);
     let isOpen = true;
-    const release = (actualTokens?: number) => {
+    const end = (unused: { requests: number; tokens: number }) => {
       if (!isOpen) return;
       isOpen = false;
-      const unused = tokens - (countOf(actualTokens) ?? tokens);
       const endMs = this.#monotonicMs();
       for (const limiter of limiters) limiter.release(unused, endMs);
       this.#admit();
     };
-    return { release, [Symbol.dispose]: () => release() };
+    const release = (actualTokens?: number) => end({ requests: 0, tokens: tokens - (countOf(actualTokens) ?? tokens) });
+    return { release, cancel: () => end({ requests: 1, tokens }), [Symbol.dispose]: () => release() };
   }
 }
 
-const UNLIMITED: Permit = { release() {}, [Symbol.dispose]() {} };
+const UNLIMITED: Permit = { release() {}, cancel() {}, [Symbol.dispose]() {} };
 
 interface Waiter {
   readonly call: RatedCall;
@@ -319,10 +318,11 @@ class Limiter {
     this.#tokens?.add(-tokens, nowMs);
   }
 
-  /** `unusedTokens`: how many fewer than estimated; negative: how many more. */
-  release(unusedTokens: number, nowMs: number): void {
+  /** `unused.tokens`: how many fewer than estimated; negative: how many more. */
+  release(unused: { requests: number; tokens: number }, nowMs: number): void {
     this.#open--;
-    this.#tokens?.add(unusedTokens, nowMs);
+    this.#requests?.add(unused.requests, nowMs);
+    this.#tokens?.add(unused.tokens, nowMs);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reads a key or a token without ever telling it. */
 import { readConfigFile } from "../config/read_config_file.ts";
 import { Failure } from "../failure.ts";
-import { set } from "./settings_file.ts";
+import { given } from "./settings_file.ts";
 
 export async function readSecretFile(path: string, place: string): Promise<string> {
   const secret = readSecret(await readConfigFile(path), place);
@@ -13,7 +13,7 @@ export async function readSecretFile(path: string, place: string): Promise<strin
 
 /** Undefined when there is none. */
 export function readSecret(value: string | undefined, place: string): string | undefined {
-  const secret = set(value);
+  const secret = given(value);
   if (secret === undefined || !/[^\x21-\x7e]/.test(secret)) return secret;
   throw new Failure("usage", `Cannot use ${place}: it has characters that no key has`, {
     hints: ["Set it again, without spaces and line breaks"],

@@ -10,6 +10,7 @@ import {
   amount,
   bothNamed,
   checked,
+  given,
   host,
   type LoadedFile,
   loadSettingsFile,
@@ -17,7 +18,6 @@ import {
   port,
   type Problem,
   problemsFailure,
-  set,
   text,
 } from "./settings_file.ts";
 
@@ -125,11 +125,11 @@ export async function readLedgerPath(
 }
 
 function filePath(flags: Pick<GatewayFlags, "config">, env: Env): string | undefined {
-  return checked(text, flags.config, "--config") ?? set(env.GOCORE_GATEWAY_CONFIG);
+  return checked(text, flags.config, "--config") ?? given(env.GOCORE_GATEWAY_CONFIG);
 }
 
 function ledgerPath({ file, env, cwd, flags }: Sources): string {
-  const path = checked(text, flags.ledger, "--ledger") ?? set(env.GOCORE_LEDGER) ?? file.config.ledger ??
+  const path = checked(text, flags.ledger, "--ledger") ?? given(env.GOCORE_LEDGER) ?? file.config.ledger ??
     ".gocore/ledger.db";
   return path === ":memory:" ? path : resolve(cwd, path);
 }
@@ -194,9 +194,9 @@ async function readToken({ file, env, cwd, flags }: Sources): Promise<string | u
 function readSource(flags: GatewayFlags, cwd: string): AnswerSource {
   const [record, replay, script] = (["record", "replay", "script"] as const)
     .map((flag) => checked(text, flags[flag], `--${flag}`));
-  const given = [record && "--record", replay && "--replay", script && "--script"].filter((flag) => flag !== undefined);
-  if (given.length > 1) {
-    throw new Failure("usage", `Cannot use ${given.join(" and ")} together: need one source of replies`, {
+  const named = [record && "--record", replay && "--replay", script && "--script"].filter((flag) => flag !== undefined);
+  if (named.length > 1) {
+    throw new Failure("usage", `Cannot use ${named.join(" and ")} together: need one source of replies`, {
       hints: ["Record what upstreams answer first, then start again with `--replay` and the same folder"],
     });
   }

@@ -12,7 +12,7 @@ import {
 import type { DialectId } from "./dialect.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
 import type { UpstreamSettings } from "./settings.ts";
-import { bothNamed, type LoadedFile, problemsFailure, set, type UpstreamEntry } from "./settings_file.ts";
+import { bothNamed, given, type LoadedFile, problemsFailure, type UpstreamEntry } from "./settings_file.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -60,7 +60,7 @@ export async function readUpstreams(
     if (upstreams.has(entry.name)) continue;
     // Without a key it would only take calls away from OpenAI's upstream.
     const isIdle = entry.name === "openrouter" && !bases.has(entry.name) &&
-      providerTable.openrouter.keyVariables.every((variable) => set(env[variable]) === undefined);
+      providerTable.openrouter.keyVariables.every((variable) => given(env[variable]) === undefined);
     if (!isIdle) upstreams.set(entry.name, await readUpstream(entry, { bases, env, cwd, file, path: [] }));
   }
   for (const name of bases.keys()) {
@@ -141,15 +141,15 @@ function readBase(
 ): { baseUrl: string; place: string } {
   const row = providerTable[provider];
   const flag = bases.get(entry.name);
-  const variable = row.baseVariables.find((name) => set(env[name]) !== undefined);
-  const [place, given] = flag !== undefined
+  const variable = row.baseVariables.find((name) => given(env[name]) !== undefined);
+  const [place, address] = flag !== undefined
     ? [`--upstream ${entry.name}`, flag]
     : entry.base_url !== undefined
     ? [file.placeOf([...path, "base_url"]), entry.base_url]
     : variable !== undefined
     ? [variable, env[variable]!]
     : [entry.name, undefined];
-  if (given !== undefined) return { baseUrl: readBaseUrl(given.trim(), place), place };
+  if (address !== undefined) return { baseUrl: readBaseUrl(address.trim(), place), place };
   if (row.baseUrl === undefined) {
     const hint = 'Add it, for example `base_url = "https://models.example.com/v1"`';
     throw problemsFailure([{ path, finding: `need a base_url, ${provider} has no usual one`, hint }], file.placeOf);
@@ -159,15 +159,15 @@ function readBase(
   return { baseUrl: hasOwnClients ? row.baseUrl.replace(/\/v\d\w*$/, "") : row.baseUrl, place };
 }
 
-function readBaseUrl(given: string, place: string): string {
-  const url = URL.canParse(given) ? new URL(given) : undefined;
+function readBaseUrl(address: string, place: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
   const finding = url === undefined
     ? "it is not a URL"
     : url.protocol !== "http:" && url.protocol !== "https:"
     ? "it starts with neither http:// nor https://"
     : url.username !== "" || url.password !== ""
     ? "it has a user name or a password in it"
-    : /[?#]/.test(given)
+    : /[?#]/.test(address)
     ? 'it goes on after "?" or "#"'
     : undefined;
   if (url === undefined || finding !== undefined) {
@@ -193,7 +193,7 @@ async function readKey(
     return { apiKey: await readSecretFile(resolve(cwd, key_file), place), source: key_file };
   }
   const variables = key_env === undefined ? providerTable[provider].keyVariables : [key_env];
-  const source = variables.find((name) => set(env[name]) !== undefined) ?? variables[0]!;
+  const source = variables.find((name) => given(env[name]) !== undefined) ?? variables[0]!;
   return { apiKey: readSecret(env[source], source), source };
 }
 

@@ -22,7 +22,7 @@ const MAX_DOCUMENT_LENGTH = 64 * 1024 * 1024;
  * some proxies lose the header.
  */
 export function createReplyTap(reader: ReplyReader, contentType: string | null): ReplyTap {
-  return new Tap(reader, /^\s*text\/event-stream\b/i.test(contentType ?? ""));
+  return new Tap(reader, /^\s*text\/event-stream\s*(?:;|$)/i.test(contentType ?? ""));
 }
 
 class Tap implements ReplyTap {
@@ -189,11 +189,11 @@ function takeJson(value: unknown, reader: ReplyReader): void {
 function takeDocument(text: string, reader: ReplyReader): void {
   const value = parse(text);
   if (value !== undefined) takeJson(value, reader);
-  else if (text.trimStart().startsWith("[")) { for (const entry of wholeEntries(text)) takeJson(parse(entry), reader); }
+  else if (text.startsWith("[")) takeWholeEntries(text, reader);
 }
 
-/** The objects of a JSON list that may break off: those of them that are whole. */
-function* wholeEntries(text: string): Generator<string> {
+/** Of a list that broke off, the entries that are whole. */
+function takeWholeEntries(text: string, reader: ReplyReader): void {
   let depth = 0;
   let start = 0;
   for (let at = 0; at < text.length; at++) {
@@ -207,7 +207,7 @@ function* wholeEntries(text: string): Generator<string> {
         break;
       case "]":
       case "}":
-        if (--depth === 1) yield text.slice(start, at + 1);
+        if (--depth === 1) takeJson(parse(text.slice(start, at + 1)), reader);
     }
   }
 }

@@ -30,7 +30,7 @@ const deadline = z.number(DEADLINE).check(z.positive(DEADLINE), z.maximum(MAX_SE
 const PORT = "a whole number from 0 to 65535";
 export const port = z.number(PORT).check(z.minimum(0, PORT), z.maximum(65_535, PORT), z.refine(Number.isInteger, PORT));
 const HOST = "a host name or an address, without a port";
-export const host = z.string(HOST).check(z.regex(/^([A-Za-z0-9.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)$/, HOST));
+export const host = z.string(HOST).check(z.refine(isHost, HOST));
 const oneOf = <const T extends readonly string[]>(...words: T) => z.enum(words, `one of ${words.join(", ")}`);
 const TABLE = "a table";
 const TABLES = "a list of tables";
@@ -164,7 +164,7 @@ function unknownKey(path: TomlPath, root: TomlTable): Problem {
   const key = String(path.at(-1));
   const known = KNOWN_KEYS.get(namesIn(path.slice(0, -1)).join(".")) ?? [];
   const near = closestName(key, known);
-  const owner = [...KNOWN_KEYS].find(([table, keys]) => table !== "" && keys.includes(key))?.[0];
+  const owner = [...KNOWN_KEYS].find(([, keys]) => keys.includes(key))?.[0];
   const isText = typeof valueAt(root, path) === "string";
   const hint = isText && /^(api_?key|key|token|secret|auth_token)$/i.test(key)
     ? `Keys and tokens never stand in the file: name a variable with \`${
@@ -172,8 +172,10 @@ function unknownKey(path: TomlPath, root: TomlTable): Problem {
     }\`, or a file with \`${path.length === 1 ? "token_file" : "key_file"}\``
     : near !== undefined
     ? `Did you mean \`${near}\`?`
-    : path.length === 1 && owner !== undefined
-    ? `\`${key}\` belongs into \`[${owner}]\`; a key after a table's header is the table's`
+    : owner === ""
+    ? `\`${key}\` belongs above the first \`[table]\``
+    : owner !== undefined
+    ? `\`${key}\` belongs into \`${owner}\``
     : `Known here: ${known.join(", ")}`;
   return { path, finding: "nobody reads this key", hint };
 }
@@ -216,6 +218,10 @@ function describe(value: unknown, isWord: boolean): string {
   return value === "" ? "an empty text" : isWord && value.length <= 32 ? JSON.stringify(value) : "another text";
 }
 
+function isHost(text: string): boolean {
+  return /^[A-Za-z0-9.-]+$/.test(text) || URL.canParse(`http://[${text.replace(/^\[(.*)\]$/, "$1")}]`);
+}
+
 /** The value of a flag; undefined when it was not given. */
 export function checked<T>(type: z.ZodMiniType<T>, value: T | undefined, flag: string): T | undefined {
   if (value === undefined) return undefined;
@@ -228,7 +234,7 @@ export function checked<T>(type: z.ZodMiniType<T>, value: T | undefined, flag: s
 }
 
 /** An empty variable is one that is not set. */
-export function set(value: string | undefined): string | undefined {
+export function given(value: string | undefined): string | undefined {
   return value?.trim() || undefined;
 }
 

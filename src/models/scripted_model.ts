@@ -9,7 +9,7 @@ import type { Usage } from "./usage.ts";
 /** One reply, as it stands in a script; every key is optional. */
 export interface ScriptedReply {
   readonly content?: string;
-  /** Become `bash` tool calls, or one fenced block each in the text protocol. */
+  /** Become calls of the agent's shell (mini: the `bash` tool), or one fenced block each where it offers none. */
   readonly commands?: readonly string[];
   /** Tool calls as the model would write them; `arguments` may be a raw text, to try broken ones. */
   readonly tool_calls?: readonly { readonly name?: string; readonly arguments?: unknown; readonly id?: string }[];
@@ -21,7 +21,10 @@ export interface ScriptedReply {
     readonly cache_write?: number;
     readonly reasoning?: number;
   };
-  /** USD; null: unknown; default 0, because a script is known to be free. */
+  /**
+   * USD; null: unknown. Without it mini takes 0, because a script is known to be free, and the gateway what the model
+   * that was asked for costs.
+   */
   readonly cost?: number | null;
   readonly delay_ms?: number;
   readonly finish_reason?: FinishReason;

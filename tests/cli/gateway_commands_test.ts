@@ -48,7 +48,7 @@ Deno.test("wrong usage of the gateway is told on stderr with a hint, and nothing
     [["--script", "a", "--replay", "b"], /--replay.*cannot be used with.*--script/, /gateway --help/],
     [["--script", "missing.yaml", "--port", "0"], /missing\.yaml/, /./],
     [["--config", "missing.toml"], /missing\.toml/, /./],
-    [["--upstream", "anthropic"], /anthropic/, /=/],
+    [["--upstream", "anthropic"], /--upstream.*a name, an equals sign and a URL/, /anthropic=http/],
     [["--host", "0.0.0.0"], /0\.0\.0\.0/, /TOKEN/],
     [["--run", "../up"], /\.\.\/up/, /./],
     [["repot"], /unknown command "gateway repot"/i, /gocore gateway report/],
@@ -285,7 +285,11 @@ async function startHeld(box: Sandbox, upstream: string) {
   }).spawn();
   const reader = child.stdout.getReader();
   let text = "";
-  while (!text.includes("\n")) text += new TextDecoder().decode((await reader.read()).value);
+  while (!text.includes("\n")) {
+    const { done, value } = await reader.read();
+    ok(!done, "the gateway ended before it listened");
+    text += new TextDecoder().decode(value);
+  }
   return {
     child,
     reader,

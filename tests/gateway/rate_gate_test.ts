@@ -124,6 +124,21 @@ Deno.test("a permit counts once, however often and however it is released", asyn
   deepEqual(wentOf(calls), [true, true, true, false, false]);
 });
 
+Deno.test("a call that is cancelled counts for nothing", async () => {
+  const { time, ask } = gateWith([{ concurrency: 1, requestsPerMinute: 1, tokensPerMinute: 6000 }]);
+  for (let i = 0; i < 5; i++) {
+    const call = await ask({ tokens: 6000 });
+    ok(call.permit);
+    call.permit.cancel();
+    call.permit.release(1e6);
+  }
+  const last = await ask({ tokens: 6000 });
+  const next = await ask();
+  last.permit!.cancel();
+  await microtasks();
+  deepEqual([wentOf([last, next]), time.pending], [[true, true], 0]);
+});
+
 Deno.test("requests per minute: a minute's worth at once, then one at a time as the bucket fills up", async () => {
   const { time, asks } = gateWith([{ requestsPerMinute: 4 }]);
   const calls = await asks(6);
@@ -245,6 +260,20 @@ Deno.test("a call has to pass all rules that match it, and is told each reason o
   equal(second.notices.length, 2);
 });
 
+Deno.test("a call is told what lasts the longest, whatever the order of the rules", async () => {
+  const rules = [{ requestsPerMinute: 2 }, { requestsPerMinute: 1 }, { tokensPerMinute: 600 }, {
+    tokensPerMinute: 300,
+  }];
+  for (const ordered of [rules, rules.toReversed()]) {
+    const { asks } = gateWith(ordered);
+    const byRequests = await asks(2, { tokens: 100 });
+    deepEqual(byRequests[1]!.notices, [{ reason: "requests", waitMs: 60_000, ahead: 0 }]);
+    const { asks: asksMore } = gateWith(ordered);
+    const byTokens = await asksMore(2, { tokens: 400 });
+    deepEqual(byTokens[1]!.notices, [{ reason: "tokens", waitMs: 80_000, ahead: 0 }]);
+  }
+});
+
 Deno.test("a call that waits for a limit of its own model does not hold up other models", async () => {
   const { ask, asks, release } = gateWith([{ concurrency: 2 }, { model: "opus", requestsPerMinute: 1 }]);
   await release(await ask());
@@ -268,6 +297,22 @@ Deno.test("a call is not starved by others that take turns in what it needs", as
   deepEqual(wentOf([both, b2]), [true, false]);
   await release(both);
   deepEqual(wentOf([b2]), [true]);
+});
+
+Deno.test("nothing looks at the queue again and again while only other calls can change it", async () => {
+  const { time, ask, release } = gateWith([{ model: "*a*", tokensPerMinute: 6000 }, { model: "*b*", concurrency: 1 }]);
+  await ask({ model: "a", tokens: 6000 });
+  const both = await ask({ model: "ab", tokens: 6000, timeoutMs: 1e8 });
+  const holder = await ask({ model: "b" });
+  await time.advance(60_000);
+  const small = await ask({ model: "a", tokens: 1, timeoutMs: 1e8 });
+  deepEqual(wentOf([both, holder, small]), [false, true, false], "the whole bucket is kept for the one before");
+  const fired = time.fired;
+  await time.advance(600_000);
+  equal(time.fired, fired);
+  await release(holder);
+  await time.advance(10);
+  deepEqual(wentOf([both, small]), [true, true]);
 });
 
 Deno.test("closeUntil() holds for every call of that model at that upstream; the longest of several counts", async () => {
@@ -322,6 +367,26 @@ Deno.test("closeUntil() is for an hour at most, and is remembered for a bounded 
   for (const { controller } of closed) controller.abort();
 });
 
+Deno.test("a pause is not forgotten for the sake of pauses that are over", async () => {
+  const { time, gate, ask } = gateWith([]);
+  gate.closeUntil({ upstream: "anthropic", model: "opus" }, 60_000);
+  for (let i = 0; i < 999; i++) gate.closeUntil({ upstream: "anthropic", model: `${i}` }, 1000);
+  await time.advance(1000);
+  gate.closeUntil({ upstream: "anthropic", model: "sonnet" }, 1000);
+  const call = await ask();
+  equal(call.permit, undefined);
+  call.controller.abort();
+});
+
+Deno.test("the pause of an overlong name holds for all names that begin with its first 256 characters", async () => {
+  const { gate, ask } = gateWith([]);
+  const name = "x".repeat(256);
+  gate.closeUntil({ upstream: "anthropic", model: `${name}1` }, 60_000);
+  const calls = [await ask({ model: `${name}2` }), await ask({ model: name.slice(1) })];
+  deepEqual(wentOf(calls), [false, true]);
+  calls[0]!.controller.abort();
+});
+
 Deno.test("an abort takes the call out of the queue at once, with the signal's reason", async () => {
   const { time, gate, asks, release } = gateWith([{ concurrency: 1, tokensPerMinute: 6000 }]);
   const calls = await asks(4, { tokens: 3000 });
@@ -368,6 +433,42 @@ Deno.test("a call may abort, or another one end, while it is told that it waits"
   const { signal } = new AbortController();
   using _permit = await gate.acquire(call, { signal, timeoutMs: 1000, onWait: () => first.permit!.release() });
   equal(gate.waiting, 0);
+});
+
+Deno.test("a call that has left is told nothing any more, and leaves nothing at its signal", async () => {
+  const { gate, ask, release } = gateWith([{ concurrency: 1 }]);
+  const first = await ask();
+  const options = { timeoutMs: 1000, onWait: () => {} };
+  const controller = new AbortController();
+  const { signal } = controller;
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...given: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, given);
+  };
+  signal.removeEventListener = (...given: Parameters<typeof removeEventListener>) => {
+    listeners--;
+    removeEventListener.apply(signal, given);
+  };
+  const call = { upstream: "anthropic", model: "opus", tokens: 0 };
+  const second = gate.acquire(call, { signal, ...options });
+  equal(listeners, 1);
+  await release(first);
+  using permit = await second;
+  equal(listeners, 0);
+  const third = gate.acquire(call, {
+    ...options,
+    signal: new AbortController().signal,
+    onWait: ({ reason }) => reason === "retry_after" && last.controller.abort(),
+  });
+  const last = await ask();
+  gate.closeUntil(call, 500);
+  await microtasks();
+  deepEqual(last.notices.map(({ reason }) => reason), ["concurrency"]);
+  gate.closeUntil(call, 5000);
+  await rejects(third, Refusal);
+  permit.release();
 });
 
 Deno.test("a call whose turn does not come in time is refused with what it waited for", async () => {
@@ -583,7 +684,7 @@ class Play {
     if (limit === undefined) return;
     for (const [index, { atMs }] of grants.entries()) {
       const count = grants.length - index;
-      const most = limit + (this.time.nowMs - atMs) * limit / 60_000;
+      const most: number = limit + (this.time.nowMs - atMs) * limit / 60_000;
       ok(count <= most + 1e-6, `${count} requests in ${this.time.nowMs - atMs} ms, allowed ${most}`);
     }
   }

@@ -464,6 +464,33 @@ Deno.test("usage has one form for every provider, its parts disjoint", async () 
   }
 });
 
+Deno.test("anthropic: an hour in the cache and searches of the web are counted and priced", async () => {
+  const ask = async (usage: Record<string, unknown>) => {
+    await using server = startFakeProvider([{ text: "Ok", extra: { usage } }]);
+    const { query } = modelOf({ name: "claude-sonnet-4-5", env: { MINI_API_BASE: server.url, MINI_API_KEY: "k" } });
+    const { usage: counted, cost } = await query();
+    return { ...counted, ...cost };
+  };
+  const wire = { input_tokens: 0, output_tokens: 0, cache_creation_input_tokens: 50_000 };
+  const counts = { input: 0, cacheRead: 0, cacheWrite: 50_000, output: 0, reasoning: 0 };
+  deepEqual(
+    await ask({ ...wire, cache_creation: { ephemeral_5m_input_tokens: 50_000, ephemeral_1h_input_tokens: 0 } }),
+    {
+      ...counts,
+      usd: 0.1875,
+      source: "list",
+    },
+  );
+  deepEqual(
+    await ask({
+      ...wire,
+      cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 50_000 },
+      server_tool_use: { web_search_requests: 10 },
+    }),
+    { ...counts, cacheWrite1h: 50_000, webSearches: 10, usd: 0.4, source: "list" },
+  );
+});
+
 Deno.test("cost: the provider's word, then the user's prices, then the list, then unknown", async () => {
   const folder = await Deno.makeTempDir();
   try {

@@ -1,6 +1,6 @@
 /** `gocore gateway key`: makes, ends and lists virtual keys in the ledger, where gateways look them up for each call. */
 import { Failure } from "../../failure.ts";
-import type { KeyRecord } from "../../gateway/ledger/keys.ts";
+import { isRunName, isWorkerName, type KeyRecord } from "../../gateway/ledger/keys.ts";
 import type { Ledger } from "../../gateway/ledger/ledger.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
 import type { Io } from "../../terminal/io.ts";
@@ -19,12 +19,22 @@ export interface IssueFlags {
 /** stdout is the key alone; its id, by which it is ended, goes to stderr. */
 export async function issueKey(flags: IssueFlags, io: Io): Promise<number> {
   const { run, worker, cap: capUsd, lease: leaseMs } = flags;
+  // The ledger would say so too, but only after it was made.
+  requireName("--run", run, isRunName(run));
+  requireName("--worker", worker, isWorkerName(worker));
   const { id, key } = await withLedger(flags, { io, make: true }, (ledger) => {
     return ledger.issueKey({ run, worker, capUsd, leaseMs });
   });
   await io.stdout.write(`${key}\n`);
   await io.stderr.write(`The key's id is ${id}\n`);
   return 0;
+}
+
+function requireName(flag: string, name: string, fits: boolean): void {
+  if (fits) return;
+  throw new Failure("usage", `Cannot use ${flag} ${JSON.stringify(name)}: it is no name for a run or a worker`, {
+    hints: ['Use letters, digits, ".", "_" and "-" alone, and no more than 64 of them'],
+  });
 }
 
 export interface EndFlags {

@@ -110,7 +110,7 @@ const DAY_OF_MONTH = "\\d{1,2}(?:st|nd|rd|th)?";
 const ZONE = "(?:Z|UTC|GMT|[ABCEHIJKMNPW](?:[DES]|ES)T|[+-]\\d\\d:?\\d\\d)";
 const CLOCK = `\\d{1,2}:\\d\\d(?::\\d\\d(?:[.,]\\d{1,9})?)?(?: ?[AaPp]\\.?[Mm]\\b\\.?)?(?: ?${ZONE}(?![A-Za-z0-9]))?`;
 const UNIT =
-  "(?:milliseconds?|msecs?|ms|microseconds?|µs|us|nanoseconds?|ns|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)";
+  "(?:milliseconds?|msecs?|ms|microseconds?|µs|us|nanoseconds?|ns|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|weeks?|months?|years?)";
 
 /** Not inside a word or number; after an escape of JSON in a text (`\n`), whose letter is none of the text's. */
 const START = String.raw`(?:(?<![\w.])|(?<=\\[nrt]))`;
@@ -131,7 +131,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   // A line of `ls -l`: the links, owner and time of a file, and also the size of a folder, are the machine's.
   [
     pattern(
-      `^([bcdlps-][rwxsStT-]{9})[.+@]?[ ]{1,8}\\d{1,9} {1,8}\\S{1,64} {1,16}\\S{1,64} {1,16}(\\d{1,20}) ` +
+      `^([bcdlps-][rwxsStT-]{9})[.+@]? {1,8}\\d{1,9} {1,8}\\S{1,64} {1,16}\\S{1,64} {1,16}(\\d{1,20}) ` +
         `{1,4}(?:${MONTH} {1,2}\\d{1,2} {1,2}(?:\\d\\d:\\d\\d|\\d{4})|${YEAR}-\\d\\d-\\d\\d \\d\\d:\\d\\d)(?= )`,
       "gm",
     ),
@@ -146,6 +146,9 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
     ),
     "<path>",
   ],
+  [/\b(Linux|Darwin) (?:\S{1,255} )?\d{1,3}\.\d{1,3}[^\n"<]{0,255}/g, "$1 <kernel>"],
+  // Rulers are filled up to the width of a line.
+  [/([=_*-])\1{3,}/g, "$1$1$1$1"],
   [/(?<![A-Za-z0-9+\/_-])[A-Za-z0-9+\/_-]{200,}={0,2}/g, "<base64>"],
   [pattern(`${START}${YEAR}-\\d\\d-\\d\\d(?:[T ]${CLOCK})?${END}`), "<time>"],
   [
@@ -155,7 +158,12 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
     ),
     "<time>",
   ],
-  [pattern(`${START}\\d{1,4}[/.]\\d{1,2}[/.](?:${YEAR}|\\d\\d)(?:,? ${CLOCK})?${END}`), "<time>"],
+  [
+    pattern(
+      `${START}(?:\\d{1,2}[/.]\\d{1,2}[/.]${YEAR}|${YEAR}[/.]\\d{1,2}[/.]\\d{1,2}|\\d{1,2}/\\d{1,2}/\\d\\d)(?:,? ${CLOCK})?${END}`,
+    ),
+    "<time>",
+  ],
   [pattern(`${START}${CLOCK}${END}`), "<time>"],
   [/<timezone>[^<\n]{1,64}<\/timezone>/g, "<timezone>"],
   [pattern(`${START}(?:\\d{1,12}(?:\\.\\d{1,9})? ?${UNIT} ?){1,4}${END}`), "<duration>"],
@@ -165,20 +173,20 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   // Codex counts the tokens of an output with its paths and times in it.
   [/\b(Chunk ID: )[0-9a-z]{1,32}/g, "$1<id>"],
   [/\b(Original token count: )\d{1,12}/g, "$1<count>"],
-  [/\b(Linux|Darwin) (?:\S{1,255} )?\d{1,3}\.\d{1,3}[^\n"<]{0,255}/g, "$1 <kernel>"],
   [/(?<![A-Za-z0-9])[0-9A-Fa-f]{7,}(?![A-Za-z0-9])/g, "<hex>"],
-  // Rulers are filled up to the width of a line.
-  [/([=_*-])\1{3,}/g, "$1$1$1$1"],
 ];
-
-const FILE = /\/([^\/]*[^.\/][^\/]*\.[A-Za-z][A-Za-z0-9]{0,4})$/;
 
 function normaliseText(text: string, folders: RegExp | undefined): string {
   let result = folders === undefined ? text : text.replaceAll(folders, "<folder>");
   for (const [volatile, placeholder] of VOLATILE) {
     result = placeholder === "<path>"
-      ? result.replaceAll(volatile, (path) => `<path>${FILE.exec(path)?.[0] ?? ""}`)
+      ? result.replaceAll(volatile, withoutFolder)
       : result.replaceAll(volatile, placeholder);
   }
   return result;
+}
+
+function withoutFolder(path: string): string {
+  const name = path.slice(path.lastIndexOf("/"));
+  return /[^\/]\.[A-Za-z][A-Za-z0-9]{0,4}$/.test(name) ? `<path>${name}` : "<path>";
 }

@@ -15,7 +15,7 @@ import {
   toUsage,
   type UsageParts,
 } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readModelName, readOutputLimit } from "./request_fields.ts";
+import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
 
 export const anthropic: Dialect = {
   id: "anthropic",
@@ -26,6 +26,9 @@ export const anthropic: Dialect = {
   errorBody,
 };
 
+/** Per Anthropic's price list: its fast mode, and inference in one region only. */
+const FAST_FACTOR = 6;
+const REGION_FACTOR = 1.1;
 /** The newest models take pictures of up to 4784 tokens, the others of up to 1600. */
 const MAX_IMAGE_TOKENS = 5_000;
 /** Tools that the client runs, although the provider describes them. */
@@ -51,7 +54,8 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   return {
     model: readModelName(body.model, '"model" in the body'),
     streamed: body.stream === true,
-    maxOutputTokens: readOutputLimit(body.max_tokens),
+    ...readChoices(readOutputLimit(body.max_tokens), 1),
+    priceFactor: (body.speed === "fast" ? FAST_FACTOR : 1) * (body.inference_geo === "us" ? REGION_FACTOR : 1),
     ...meter.measure(bodyBytes),
   };
 }

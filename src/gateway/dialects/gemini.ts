@@ -5,7 +5,7 @@ import type { Refusal, RefusalKind } from "../refusal.ts";
 import { errorFields } from "./error_fields.ts";
 import { readGeminiPath, writeGeminiPath } from "./gemini_path.ts";
 import { addFinishReason, count, emptyReading, jsonBytes, label, textBytes, toUsage } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readModelName, readOutputLimit, timesChoices } from "./request_fields.ts";
+import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
 
 export const gemini: Dialect = {
   id: "gemini",
@@ -51,10 +51,11 @@ function readCall(body: Json, path: string, bodyBytes: number): CallRequest {
   return {
     model,
     streamed: place?.method === "streamGenerateContent",
-    maxOutputTokens: timesChoices(
+    ...readChoices(
       readOutputLimit(either(config, "maxOutputTokens", "max_output_tokens")),
       either(config, "candidateCount", "candidate_count"),
     ),
+    priceFactor: 1,
     ...meter.measure(bodyBytes),
   };
 }

@@ -3,9 +3,9 @@ import { isObject, type Json } from "../../models/json.ts";
 import type { CallRequest, Dialect, ReplyReader } from "../dialect.ts";
 import { openaiErrorBody } from "./openai_error.ts";
 import { meterImageUrl } from "./openai_image.ts";
-import { OpenaiUsage, textsOf } from "./openai_usage.ts";
+import { OpenaiUsage, textsOf, tierFactor } from "./openai_usage.ts";
 import { addFinishReason, emptyReading, label, textBytes } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readModelName, readOutputLimit, timesChoices } from "./request_fields.ts";
+import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
 
 export const openaiChat: Dialect = {
   id: "openai_chat",
@@ -29,7 +29,8 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   return {
     model,
     streamed: body.stream === true,
-    maxOutputTokens: timesChoices(readOutputLimit(body.max_completion_tokens, body.max_tokens), body.n),
+    ...readChoices(readOutputLimit(body.max_completion_tokens, body.max_tokens), body.n),
+    priceFactor: tierFactor(body.service_tier),
     ...meter.measure(bodyBytes),
   };
 }

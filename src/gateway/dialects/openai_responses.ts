@@ -4,9 +4,9 @@ import type { CallRequest, Dialect, ReplyReader } from "../dialect.ts";
 import { Refusal } from "../refusal.ts";
 import { openaiErrorBody } from "./openai_error.ts";
 import { meterImageUrl } from "./openai_image.ts";
-import { OpenaiUsage, textsOf } from "./openai_usage.ts";
+import { OpenaiUsage, textsOf, tierFactor } from "./openai_usage.ts";
 import { addFinishReason, emptyReading, jsonBytes, label, textBytes } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readModelName, readOutputLimit } from "./request_fields.ts";
+import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
 
 export const openaiResponses: Dialect = {
   id: "openai_responses",
@@ -62,7 +62,8 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   return {
     model,
     streamed: body.stream === true,
-    maxOutputTokens: readOutputLimit(body.max_output_tokens),
+    ...readChoices(readOutputLimit(body.max_output_tokens), 1),
+    priceFactor: tierFactor(body.service_tier),
     ...meter.measure(bodyBytes),
   };
 }

@@ -6,6 +6,14 @@ import { objectOf, objectsOf } from "./request_fields.ts";
 /** The tiers that the list prices; Groq's word for it is `on_demand`. */
 const LIST_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand"]);
 
+/** What faster service costs at most, as a multiple of the list's prices. */
+const FAST_TIER_FACTOR = 2.5;
+
+/** For a request's `service_tier`. The cheaper tiers count as the usual one: an estimate may be too high, not too low. */
+export function tierFactor(tier: unknown): number {
+  return tier === "priority" || tier === "fast" ? FAST_TIER_FACTOR : 1;
+}
+
 /** Keeps what a reply's usage objects have said, part by part, and writes it into its reading. */
 export class OpenaiUsage {
   readonly #reading: DraftReading;

@@ -4,6 +4,8 @@ import type { CallRequest } from "../dialect.ts";
 import { Refusal } from "../refusal.ts";
 
 const MAX_MODEL_LENGTH = 200;
+/** No model says more; with larger numbers a reservation would be no amount of money. */
+const MAX_LIMIT = 1e9;
 
 /** `place`: where the name was looked for, such as `"model" in the body`. Throws a `Refusal` (400). */
 export function readModelName(value: unknown, place: string): string {
@@ -24,14 +26,20 @@ export function readOutputLimit(...values: readonly unknown[]): number | undefin
   let limit: number | undefined;
   for (const value of values) {
     const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
-    if (typeof number === "number" && number > 0 && number >= (limit ?? 0)) limit = Math.ceil(number);
+    if (typeof number === "number" && number > 0 && number >= (limit ?? 0)) {
+      limit = Math.min(MAX_LIMIT, Math.ceil(number));
+    }
   }
   return limit;
 }
 
-/** The limit for all of a request's alternatives together. */
-export function timesChoices(limit: number | undefined, choices: unknown): number | undefined {
-  return limit === undefined ? undefined : limit * (readOutputLimit(choices) ?? 1);
+/** The limit for all of a request's alternatives together, and their number. */
+export function readChoices(
+  limit: number | undefined,
+  number: unknown,
+): Pick<CallRequest, "maxOutputTokens" | "choices"> {
+  const choices = readOutputLimit(number) ?? 1;
+  return { maxOutputTokens: limit === undefined ? undefined : Math.min(MAX_LIMIT, limit * choices), choices };
 }
 
 /** The objects in a list; none when it is no list. */
@@ -88,8 +96,8 @@ export class InputMeter {
   }
 
   measure(bodyBytes: number): Pick<CallRequest, "inputTokens" | "maxInputTokens" | "hasHiddenInput"> {
-    // Base64 has no character that JSON needs to escape, so its text is as long as its bytes or shorter.
-    const textBytes = Math.max(0, bodyBytes - this.#mediaBytes);
+    // A text in JSON has as many bytes as characters at least, so this takes off no more than the media had.
+    const textBytes = bodyBytes - this.#mediaBytes;
     return {
       inputTokens: Math.ceil(textBytes / BYTES_PER_TOKEN) + this.#typicalTokens,
       maxInputTokens: textBytes + this.#maxTokens,

@@ -18,9 +18,6 @@ const LATEST_MS = 8.64e15;
 const RUN_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
 const WORKER_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 
-export const isRunName = (name: string): boolean => RUN_NAME.test(name);
-export const isWorkerName = (name: string): boolean => WORKER_NAME.test(name);
-
 export interface KeyRequest {
   readonly run: string;
   readonly worker: string;
@@ -85,8 +82,8 @@ export class VirtualKeys {
 
   /** Throws a `Failure` of kind `usage` for a name, a cap or a lease that cannot be. */
   issue({ run, worker, capUsd, leaseMs }: KeyRequest): IssuedKey {
-    requireName("run", run, isRunName(run), 128);
-    requireName("worker", worker, isWorkerName(worker), 64);
+    requireName("run", run, RUN_NAME.test(run), 128);
+    requireName("worker", worker, WORKER_NAME.test(worker), 64);
     if (capUsd !== undefined && !(capUsd >= 0)) {
       throw new Failure("usage", `Cannot issue a key with a cap of ${capUsd}: need an amount in USD, 0 or more`);
     }

@@ -9,7 +9,7 @@ import type { Admission, BudgetRefusal, BudgetScope, CallEntry, Caller, Picodoll
 import { type IssuedKey, type KeyFinding, type KeyRecord, type KeyRequest, VirtualKeys } from "./keys.ts";
 import { toCap, toUsd } from "./picodollars.ts";
 import { readReport, type Report, type ReportQuery } from "./report.ts";
-import { createTransaction, databaseFailure, openDatabase } from "./schema.ts";
+import { createTransaction, databaseFailure, isLocked, openDatabase } from "./schema.ts";
 import { NO_SUMS, type Scope, scopesOf, ScopeSums, type Sums } from "./scopes.ts";
 
 /** How often settlements that could not be written are tried again. */
@@ -303,7 +303,7 @@ export class Ledger implements Disposable {
 
   /**
    * Tries a last time to write what is pending, and settles this ledger's open calls as lost. What could not be written
-   * is told and returned: those calls count as lost, at what was held back for them, when the file is next opened.
+   * is told and returned: those calls count as lost, at what was held back for them, now or when the file is next opened.
    */
   close(): readonly PendingSettlement[] {
     if (this.#closed) return [];
@@ -373,7 +373,7 @@ export class Ledger implements Disposable {
       scopeId: tightest.scope.id,
       capUsd: toUsd(tightest.cap),
       spentUsd: toUsd(tightest.settled),
-      reservedUsd: toUsd(tightest.reserved),
+      reservedUsd: toUsd(tightest.reserved - held),
       neededUsd: amount === null ? null : toUsd(amount),
       mayFitLater: !isUnpriced && limits.every(({ cap, settled }) => settled + needed <= cap),
     };
@@ -525,13 +525,13 @@ export class Ledger implements Disposable {
 
   #writePending(): void {
     for (const ending of [...this.#pending.values()]) {
-      this.#pending.delete(ending.callId);
       try {
         this.#transaction(() => this.#end(ending));
+        this.#pending.delete(ending.callId);
       } catch (error) {
-        // To the end of the row: one that can never be written must not keep the others waiting.
         this.#wait(ending, error);
-        break;
+        // Each further one would wait for the lock again; any other problem may be that of this one alone.
+        if (isLocked(error)) break;
       }
     }
     this.#wake();

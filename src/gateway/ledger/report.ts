@@ -118,50 +118,49 @@ export function readReport(database: DatabaseSync, { by, filters = {} }: ReportQ
 export function formatReport(report: Report, format: "table" | "json" | "csv"): string {
   if (format === "json") return JSON.stringify(report, null, 2) + "\n";
   if (format === "csv") {
-    const header = [...report.by, ...SUM_NAMES];
+    const header = [...report.by, ...SUM_KEYS];
     return [header, ...report.rows.map((row) => header.map((name) => csvCell(row[name as keyof ReportRow])))]
       .map((cells) => cells.join(",") + "\r\n").join("");
   }
   return formatTable(report);
 }
 
-const SUM_NAMES = [
-  "calls",
-  "answered",
-  "failed",
-  "open",
-  "input_tokens",
-  "cache_read_tokens",
-  "cache_write_tokens",
-  "output_tokens",
-  "reasoning_tokens",
-  "cost_usd",
-  "cost_source",
-  "estimated_usd",
-  "reserved_usd",
-  "unknown_calls",
-] as const satisfies readonly (keyof ReportSums)[];
+/** The names in data, and the shorter ones over the table's columns. */
+const SUM_NAMES = {
+  calls: "calls",
+  answered: "ok",
+  failed: "failed",
+  open: "open",
+  input_tokens: "input",
+  cache_read_tokens: "cached",
+  cache_write_tokens: "stored",
+  output_tokens: "output",
+  reasoning_tokens: "reasoning",
+  cost_usd: "cost_usd",
+  cost_source: "source",
+  estimated_usd: "estimated",
+  reserved_usd: "reserved",
+  unknown_calls: "unknown",
+} as const satisfies Record<keyof ReportSums, string>;
+const SUM_KEYS = Object.keys(SUM_NAMES) as (keyof ReportSums)[];
 
 function formatTable({ by, rows, totals }: Report): string {
-  const header = [...by, ...SUM_NAMES.map((name) => name.replace(/_tokens$/, ""))];
+  const header = [...by, ...Object.values(SUM_NAMES)];
   const lines = rows.map((row) => [...by.map((field) => shown(row[field]!)), ...sumCells(row)]);
   const label = by.length === 0 ? [] : ["total", ...Array<string>(by.length - 1).fill("")];
   const last = [...label, ...sumCells(totals)];
-  const widths = header.map((name, i) =>
-    Math.max(...[[name], ...lines.map((line) => [line[i]!]), [last[i]!]].map(([cell]) => [...cell!].length))
+  const widths = header.map((_, i) =>
+    [header, ...lines, last].reduce((most, cells) => Math.max(most, cells[i]!.length), 0)
   );
-  const isText = (i: number) => i < by.length || header[i] === "cost_source";
+  const isText = (i: number) => i < by.length || header[i] === SUM_NAMES.cost_source;
   const format = (cells: readonly string[]) =>
-    cells.map((cell, i) => {
-      const space = " ".repeat(widths[i]! - [...cell].length);
-      return isText(i) ? cell + space : space + cell;
-    }).join("  ").trimEnd();
-  const rule = widths.map((width) => "-".repeat(width)).join("  ");
-  return [format(header), ...lines.map(format), rule, format(last)].join("\n") + "\n";
+    cells.map((cell, i) => isText(i) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ").trimEnd();
+  const rule = widths.map((width) => "-".repeat(width));
+  return [header, ...lines, rule, last].map((cells) => format(cells) + "\n").join("");
 }
 
 function sumCells(sums: ReportSums): string[] {
-  return SUM_NAMES.map((name) => {
+  return SUM_KEYS.map((name) => {
     const value = sums[name];
     if (name === "cost_usd") return costCell(sums);
     if (name === "cost_source") return sums.cost_source ?? "";

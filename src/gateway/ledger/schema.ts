@@ -105,10 +105,15 @@ export function databaseFailure(path: string, cause: unknown): Failure {
   const finding = messageOf(cause);
   const hint = /full|no space/i.test(finding)
     ? "Free some space on the disk, which `df -h` shows"
-    : /locked|busy/i.test(finding)
+    : isLocked(cause)
     ? "End the program that holds the file, for example an open `sqlite3` shell"
     : "Name another file with `--ledger`, in a folder that you may write to";
   return new Failure("environment", `Cannot use the ledger "${path}": ${finding}`, { hints: [hint], cause });
+}
+
+/** Whether another program holds the file. Only the text tells it in every version of Deno. */
+export function isLocked(error: unknown): boolean {
+  return /locked|busy/i.test(messageOf(error));
 }
 
 /** All of `work`'s writes or none; no other process writes meanwhile. Passes on what `work` throws. */
@@ -162,6 +167,8 @@ function statOf(path: string): Deno.FileInfo | undefined {
 function setUp(database: DatabaseSync, path: string): void {
   // Sorting may need space, and nothing is written anywhere but to the ledger.
   database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
+  // Not `prepare`, which does not say in every version of Deno why the file cannot be read.
+  database.exec("SELECT count(*) FROM sqlite_schema");
   const isNew = isEmpty(database);
   if (!isNew) requireLedger(database, path);
   // Two processes that make the file at the same time: SQLite does not wait for the other's change of the mode.
@@ -183,7 +190,7 @@ function whileLocked(work: () => void): void {
     try {
       return work();
     } catch (error) {
-      if (attempt === OPEN_ATTEMPTS || !/locked/.test(messageOf(error))) throw error;
+      if (attempt === OPEN_ATTEMPTS || !isLocked(error)) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS);
     }
   }

@@ -45,7 +45,9 @@ function dialectOf(path: string): DialectId {
 
 export function serveScript(answer: Answerer): ScriptServer {
   const asked: Asked[] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+  const closing = new AbortController();
+  const { signal } = closing;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, signal, onListen: () => {} }, async (request) => {
     const { pathname, search } = new URL(request.url);
     const [, worker = "w1", path] = /^\/w\/([^/]+)(\/.*)$/.exec(pathname) ?? [, undefined, pathname];
     const text = await request.text();
@@ -56,6 +58,10 @@ export function serveScript(answer: Answerer): ScriptServer {
   return {
     url: `http://127.0.0.1:${server.addr.port}`,
     asked,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    async [Symbol.asyncDispose]() {
+      // A graceful end would wait for the connections that clients keep.
+      closing.abort();
+      await server.finished;
+    },
   };
 }
