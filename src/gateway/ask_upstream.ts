@@ -43,8 +43,8 @@ export function passedOnHeaders(headers: Headers): Headers {
 
 /** The query without the parameter `key`, otherwise as it came. */
 export function passedOnSearch(search: string): string {
-  const kept = search.slice(1).split("&").filter((part) => decoded(part.split("=", 1)[0]!) !== "key");
-  return kept.length === 0 ? "" : `?${kept.join("&")}`;
+  const kept = search.slice(1).split("&").filter((part) => decoded(part.split("=", 1)[0]!) !== "key").join("&");
+  return kept === "" ? "" : `?${kept}`;
 }
 
 function decoded(text: string): string {
@@ -113,5 +113,9 @@ function decompressed(response: Response): Response {
 
 /** Whether the failure says that nothing was sent: the model cannot have worked. */
 export function neverConnected(error: unknown): boolean {
-  return error instanceof Error && /\(connect\)|connection refused|dns error|failed to lookup/i.test(error.message);
+  if (!(error instanceof Error)) return false;
+  // Newer runtimes tell it in the cause. The message also has the address, which the client has a say in; spaces it has none.
+  return [error, error.cause].some((told) =>
+    told instanceof Error && told.message.includes(": client error (Connect)")
+  );
 }

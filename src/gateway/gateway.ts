@@ -121,8 +121,6 @@ class GatewayServer implements Gateway {
   readonly #calls = new Set<OpenCall>();
   /** Ends what is not a call of its own. */
   readonly #stop = new AbortController();
-  /** Ends the connections that are left. */
-  readonly #cut = new AbortController();
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
   #url = "";
   #closing: Promise<void> | undefined;
@@ -149,7 +147,6 @@ class GatewayServer implements Gateway {
       this.#server = Deno.serve({
         hostname,
         port,
-        signal: this.#cut.signal,
         onListen: () => {},
         onError: () => new Response(null, { status: 500 }),
       }, (request) => this.#handle(request));
@@ -183,12 +180,8 @@ class GatewayServer implements Gateway {
     }
     for (const call of this.#calls) call.abort(new CallEnded("closing", "The gateway ends"));
     this.#stop.abort();
-    let isDown = false;
-    const shutdown = this.#server?.shutdown().catch(() => {}).finally(() => isDown = true);
-    await withDeadline(shutdown, LAST_CONNECTIONS_MS);
-    // A server that is down already would throw.
-    if (!isDown) this.#cut.abort();
-    await withDeadline(this.#server?.finished.catch(() => {}), LAST_CONNECTIONS_MS);
+    // A server that was told to shut down cannot be aborted any more: what is left then ends with the client, or with us.
+    await withDeadline(this.#server?.shutdown().catch(() => {}), LAST_CONNECTIONS_MS);
     await recorder?.settled();
     ledger.close();
   }

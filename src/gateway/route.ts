@@ -1,6 +1,7 @@
 /** Which of the gateway's doors a request knocks at, by its method, path and headers. */
 import type { DialectId } from "./dialect.ts";
 import { readGeminiPath } from "./dialects/gemini_path.ts";
+import { isWorkerName } from "./names.ts";
 
 export type Route =
   /** A model call: metered, budgeted, recorded. `path` begins at the version, without the worker's prefix. */
@@ -64,8 +65,7 @@ function takeWorker(pathname: string): { worker?: string; rest: string } | undef
   } catch {
     return undefined;
   }
-  // It becomes the name of a folder.
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(worker) || worker === "." || worker === "..") return undefined;
+  if (!isWorkerName(worker)) return undefined;
   return { worker, rest: end < 0 ? "" : pathname.slice(end) };
 }
 

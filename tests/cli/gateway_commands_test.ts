@@ -334,7 +334,8 @@ Deno.test("a second signal ends a gateway at once while a call is under way", as
     ANTHROPIC_API_KEY: "sk-ant-x",
   });
   const asked = ask(url).then((reply) => reply.body?.cancel(), () => {});
-  await provider.requested(1);
+  await Promise.race([provider.requested(1), asked]);
+  equal(provider.requests.length, 1);
   run.kill("SIGINT");
   await until("the gateway takes no more calls", () =>
     fetch(`${url}/health`).then(async (reply) => {

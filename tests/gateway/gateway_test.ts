@@ -367,7 +367,7 @@ Deno.test("when the client leaves, the upstream loses its connection, and the ca
       const [row] = gateway.rows();
       equal(row!.outcome, "client_gone");
       // The model may have worked unseen.
-      equal(row!.cost, row!.reserved);
+      ok(Math.abs(row!.cost! - row!.reserved!) <= 1, JSON.stringify(row));
     });
 
     await t.step(`${format}, when it has all it needs`, async () => {
@@ -541,7 +541,11 @@ Deno.test("a reply without an end is given up, in bounded memory", async () => {
 });
 
 Deno.test("a client that takes nothing from its stream is given up", async () => {
-  await using upstream = startFakeUpstream(() => ({ fault: { kind: "endless" } }));
+  await using upstream = startFakeUpstream(() => ({
+    headers: { "content-type": "text/event-stream" },
+    body: ": hello\n\n",
+    fault: { kind: "endless" },
+  }));
   await using gateway = await openGateway(upstream.url, { idleTimeoutMs: 100 });
   const { path, body, headers } = requestFor("anthropic", { streamed: true });
   using socket = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(gateway.url).port) });
@@ -739,7 +743,11 @@ function httpRequest(
     {},
 ): Uint8Array {
   const bytes = new TextEncoder().encode(body);
-  const lines = Object.entries({ host, "content-length": String(bytes.length), ...headers });
+  const lines = Object.entries({
+    host,
+    ...(method === "POST" && { "content-length": String(bytes.length) }),
+    ...headers,
+  });
   return concat([
     new TextEncoder().encode(
       `${method} ${target} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`,
@@ -1045,9 +1053,9 @@ Deno.test("a request that nothing recorded fits is refused", async () => {
 
 Deno.test("64 callers at once spend no more than the cap, and those who do not fit are told", async () => {
   const prices = { input: 10, output: 1000 };
-  await using upstream = startFakeUpstream((_, index) => ({
+  await using upstream = startFakeUpstream(({ streamed }, index) => ({
     usage: { input: 5 + index % 7, output: 1 + (index * 37) % 100, cacheRead: 0, cacheWrite: 0, reasoning: 0 },
-    ...(index % 5 === 1 && { fault: { kind: "cut", afterBytes: 150 } }),
+    ...(index % 5 === 1 && !streamed && { fault: { kind: "cut", afterBytes: 150 } }),
     ...(index % 5 === 2 && { status: 500 }),
   }));
   const capUsd = 1;
@@ -1074,8 +1082,7 @@ Deno.test("64 callers at once spend no more than the cap, and those who do not f
     0,
   );
   const { spentUsd } = gateway.gateway.ledger.spent({ scope: "run", id: "default" });
-  ok(charged <= spentUsd + 1e-9 || charged <= capUsd, `charged ${charged}, in the ledger ${spentUsd}`);
-  ok(charged <= capUsd && spentUsd <= capUsd, `charged ${charged}, in the ledger ${spentUsd}`);
+  ok(charged <= spentUsd + 1e-9 && spentUsd <= capUsd, `charged ${charged}, in the ledger ${spentUsd}`);
   equal(gateway.rows().length, upstream.requests.length);
   ok(spentUsd > 0.8, "the cap is made use of");
   equal(gateway.eventsOf("budget.refused").length, 64);
@@ -1228,7 +1235,7 @@ Deno.test("monitors can ask how it is, and whether it is one", async () => {
   const model = `upstream="fake",model="${MODELS.anthropic}"`;
   equal(samples.get(`gocore_gateway_calls_total{${model},outcome="answered"}`), 1);
   equal(samples.get(`gocore_gateway_tokens_total{${model},type="output"}`), 10);
-  equal(samples.get(`gocore_gateway_cost_usd_total{${model},source="list"}`), 0.00045);
+  equal(samples.get(`gocore_gateway_cost_usd_total{${model},source="list"}`)!.toFixed(12), "0.000450000000");
   equal(samples.get('gocore_gateway_spent_usd{scope="run"}'), 0.00045);
   equal(samples.get("gocore_gateway_open_calls"), 0);
 });

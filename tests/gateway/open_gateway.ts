@@ -119,8 +119,12 @@ export async function openGateway(
         else waiting.add({ isDone, resolve });
       }),
     rows() {
-      using database = new DatabaseSync(settings.ledger, { readOnly: true });
-      return database.prepare("SELECT * FROM call ORDER BY rowid").all() as unknown as CallRow[];
+      const database = new DatabaseSync(settings.ledger, { readOnly: true });
+      try {
+        return database.prepare("SELECT * FROM call ORDER BY rowid").all() as unknown as CallRow[];
+      } finally {
+        database.close();
+      }
     },
     async [Symbol.asyncDispose]() {
       await gateway.close();

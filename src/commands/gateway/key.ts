@@ -1,6 +1,7 @@
 /** `gocore gateway key`: makes, ends and lists virtual keys in the ledger, where gateways look them up for each call. */
 import { Failure } from "../../failure.ts";
-import { isRunName, isWorkerName, type KeyRecord } from "../../gateway/ledger/keys.ts";
+import type { KeyRecord } from "../../gateway/ledger/keys.ts";
+import { isRunName, isWorkerName } from "../../gateway/names.ts";
 import type { Ledger } from "../../gateway/ledger/ledger.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
 import type { Io } from "../../terminal/io.ts";

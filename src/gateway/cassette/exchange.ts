@@ -34,11 +34,6 @@ export const exchangeSchema = z.strictObject({
 export type Exchange = z.infer<typeof exchangeSchema>;
 export type RecordedBody = Exchange["response"]["body"];
 
-/** What may be a folder's name; `.` and `..` lead elsewhere. */
-export function isWorkerName(name: string): boolean {
-  return /^[A-Za-z0-9._-]{1,64}$/.test(name) && name !== "." && name !== "..";
-}
-
 /** Six digits at least, so that folders list in the order of the calls. */
 export const exchangeFileName = (number: number): string => `${String(number).padStart(6, "0")}.json`;
 

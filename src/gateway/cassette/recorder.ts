@@ -5,12 +5,12 @@ import type { Redactor } from "../../safety/secrets.ts";
 import { writeFileAtomic } from "../../store/atomic_file.ts";
 import { writeFailure } from "../../store/write_failure.ts";
 import type { Asked } from "../answerer.ts";
+import { isWorkerName } from "../names.ts";
 import { rewriteEvents } from "./event_texts.ts";
 import {
   type Exchange,
   exchangeFileName,
   exchangeNumber,
-  isWorkerName,
   type RecordedBody,
   requestHeaders,
   responseHeaders,

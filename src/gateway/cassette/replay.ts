@@ -6,7 +6,8 @@ import type { Answerer, Asked } from "../answerer.ts";
 import { Refusal } from "../refusal.ts";
 import { differencesOf, similarity, type Sketch, sketchOf } from "./difference.ts";
 import { rewriteEvents } from "./event_texts.ts";
-import { type Exchange, exchangeNumber, fromBase64, isWorkerName, readExchange } from "./exchange.ts";
+import { isWorkerName } from "../names.ts";
+import { type Exchange, exchangeNumber, fromBase64, readExchange } from "./exchange.ts";
 import { folderPattern, foldersIn, keyOf, type NormalisedRequest, normaliseRequest } from "./normalise.ts";
 
 const MAX_MESSAGE_CHARACTERS = 2000;
@@ -40,14 +41,12 @@ export interface ReplayOptions {
  */
 export async function openReplay(dir: string, { redactor = new Redactor() }: ReplayOptions = {}): Promise<Answerer> {
   const lanes = await readLanes(dir);
-  /** Who was answered from another one's lane. */
-  let renamed: string | undefined;
+  /** Who was answered first; matters where there is only one lane. */
+  let first: string | undefined;
   const laneOf = ({ worker }: Asked): readonly Recording[] => {
-    const lane = lanes.get(worker);
-    if (lane !== undefined) return lane;
-    if (lanes.size > 1 || (renamed ?? worker) !== worker) return [];
-    renamed = worker;
-    return [...lanes.values()][0]!;
+    first ??= worker;
+    const [only = []] = lanes.values();
+    return lanes.get(worker) ?? (lanes.size === 1 && first === worker ? only : []);
   };
   return async (asked, signal) => {
     signal.throwIfAborted();
@@ -124,14 +123,16 @@ function relocate(
 ): readonly (() => Uint8Array)[] {
   if (kind === "base64") return chunks.map((chunk) => () => fromBase64(chunk));
   const asText = (pieces: readonly string[]) => pieces.map((piece) => () => new TextEncoder().encode(piece));
-  const moved = new Map(from.map((folder, index) => [folder, to[index] ?? folder]));
   // Other statements than those that were recorded: nobody can say which folder stands for which.
   if (from.length !== to.length || from.every((folder, index) => folder === to[index])) return asText(chunks);
+  const folderOf = new Map(from.map((folder, index) => [folder, to[index]!]));
   const folders = folderPattern(from)!;
-  const move = (text: string) => text.replaceAll(folders, (_, folder: string) => moved.get(folder)!);
+  const move = (text: string) => text.replaceAll(folders, (_, folder: string) => folderOf.get(folder)!);
   const whole = chunks.join("");
   const rewritten = rewriteEvents(whole, move);
-  return asText(rewritten === whole ? chunks : [rewritten]);
+  // A single document has no events.
+  const moved = rewritten === whole ? move(whole) : rewritten;
+  return asText(moved === whole ? chunks : [moved]);
 }
 
 function streamOf(

@@ -70,8 +70,9 @@ export interface BudgetRefusal {
   /** The run, `run/worker`, the key's id, or the day (`2026-11-21`, UTC). */
   readonly scopeId: string;
   readonly capUsd: number;
+  /** Includes what had been held back for ended calls whose cost nobody knows. */
   readonly spentUsd: number;
-  /** Held back for calls that are under way. */
+  /** Held back for other calls that are under way. */
   readonly reservedUsd: number;
   /** What this call could cost at most; null: its price is unknown. */
   readonly neededUsd: number | null;

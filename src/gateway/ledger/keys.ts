@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { Failure } from "../../failure.ts";
+import { isRunName, isWorkerName } from "../names.ts";
 import type { Caller } from "./entry.ts";
 import { toCap, toUsd } from "./picodollars.ts";
 
@@ -13,10 +14,6 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 /** The latest time that a Date can hold, in milliseconds since 1970. */
 const LATEST_MS = 8.64e15;
-
-// Not "." and "..": names become folders.
-const RUN_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
-const WORKER_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 
 export interface KeyRequest {
   readonly run: string;
@@ -82,8 +79,8 @@ export class VirtualKeys {
 
   /** Throws a `Failure` of kind `usage` for a name, a cap or a lease that cannot be. */
   issue({ run, worker, capUsd, leaseMs }: KeyRequest): IssuedKey {
-    requireName("run", run, RUN_NAME.test(run), 128);
-    requireName("worker", worker, WORKER_NAME.test(worker), 64);
+    requireName("run", run, isRunName(run), 128);
+    requireName("worker", worker, isWorkerName(worker), 64);
     if (capUsd !== undefined && !(capUsd >= 0)) {
       throw new Failure("usage", `Cannot issue a key with a cap of ${capUsd}: need an amount in USD, 0 or more`);
     }
