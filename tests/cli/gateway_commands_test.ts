@@ -1,5 +1,6 @@
 /** `gocore gateway` and its commands as users and scripts meet them: help, flags, output, signals, keys, reports. */
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
+import { type GatewayFlags, readGatewaySettings } from "../../src/gateway/read_settings.ts";
 import { type EventOf, exists, gocoreCommand, type GocoreRun, listing, Sandbox, until } from "../support/gocore.ts";
 import { type FakeScript, startFakeProvider } from "../support/fake_provider.ts";
 
@@ -85,6 +86,21 @@ Deno.test("wrong usage of the gateway is told on stderr with a hint, and nothing
   ]);
 });
 
+Deno.test("README's settings are settings that the gateway takes, and those that it is said to have without a file", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const toml = /```toml\n([\s\S]*?)```/.exec(readme)![1]!;
+  await using box = await Sandbox.create();
+  const config = await box.file("gateway.toml", toml);
+  const read = (flags: GatewayFlags) => readGatewaySettings({ env: {}, cwd: box.workdir, flags });
+  const [documented, defaults] = [await read({ config }), await read({})];
+  const { caps, rates, fallbacks, prices, upstreams, ...rest } = documented;
+  const { caps: _caps, rates: _rates, fallbacks: _fallbacks, prices: _prices, upstreams: builtIn, ...expected } =
+    defaults;
+  deepEqual(rest, expected);
+  deepEqual([caps, rates.length, fallbacks.length, prices.length], [{ run: 5, worker: 2.5, key: 1, day: 20 }, 1, 1, 1]);
+  deepEqual(upstreams.map(({ name }) => name), ["lab", ...builtIn.map(({ name }) => name)]);
+});
+
 /** A gateway that listens, on a ledger in the sandbox. */
 async function startGateway(box: Sandbox, args: string[], env: Record<string, string> = {}) {
   const run = await box.start(["gateway", "--port", "0", ...args], { env });
@@ -94,9 +110,10 @@ async function startGateway(box: Sandbox, args: string[], env: Record<string, st
   return { run, url: data.url, listening: data };
 }
 
+const REAL_KEY = "sk-ant-test-real-key-000000000001";
 const MESSAGE = { model: "claude-sonnet-4-5", max_tokens: 100, messages: [{ role: "user", content: "hello" }] };
 
-async function ask(url: string, options: { key?: string; worker?: string } = {}): Promise<Response> {
+async function ask(url: string, options: { key?: string; worker?: string; model?: string } = {}): Promise<Response> {
   const path = options.worker === undefined ? "" : `/w/${options.worker}`;
   return await fetch(`${url}${path}/v1/messages`, {
     method: "POST",
@@ -105,7 +122,7 @@ async function ask(url: string, options: { key?: string; worker?: string } = {})
       "x-api-key": options.key ?? "none",
       "anthropic-version": "2023-06-01",
     },
-    body: JSON.stringify(MESSAGE),
+    body: JSON.stringify({ ...MESSAGE, model: options.model ?? MESSAGE.model }),
   });
 }
 
@@ -163,12 +180,12 @@ Deno.test("a call is told on stdout, without the keys, and is in the report whil
   await using box = await Sandbox.create();
   await using provider = startFakeProvider(ANSWER);
   const { run, url } = await startGateway(box, ["--run", "nightly", "--upstream", `anthropic=${provider.url}`], {
-    ANTHROPIC_API_KEY: "sk-ant-test-real-key-000000000001",
+    ANTHROPIC_API_KEY: REAL_KEY,
   });
   const reply = await ask(url, { worker: "claude" });
   equal(reply.status, 200);
   await reply.json();
-  equal(provider.requests[0]!.headers["x-api-key"], "sk-ant-test-real-key-000000000001");
+  equal(provider.requests[0]!.headers["x-api-key"], REAL_KEY);
   await run.event("model.answered", ({ type }) => type === "model.answered");
   const report = (args: string[]) => box.run(["gateway", "report", ...args]);
   const [table, json, csv, other, late] = await Promise.all([
@@ -188,10 +205,18 @@ Deno.test("a call is told on stdout, without the keys, and is in the report whil
   match(csv.stdout, /^model,.*\r\nclaude-sonnet-4-5,1,/);
   ok(!other.stdout.includes("nightly"));
   deepEqual(JSON.parse(late.stdout).rows, []);
+  // A client that mixes up its settings.
+  await (await ask(url, { model: REAL_KEY })).json();
   const end = await endWith(run, "SIGTERM");
-  deepEqual(end.events.map(({ type }) => type), ["gateway.listening", "model.called", "model.answered"]);
+  deepEqual(end.events.map(({ type }) => type), [
+    "gateway.listening",
+    ...["model.called", "model.answered"],
+    ...["model.called", "model.answered"],
+  ]);
   const answered = end.events[2] as EventOf<"model.answered">;
   deepEqual([answered.data.run, answered.data.worker, answered.data.cost_usd], ["nightly", "claude", cost]);
+  const mixedUp = end.events[3] as EventOf<"model.called">;
+  equal(mixedUp.data["gen_ai.request.model"], "[redacted]");
   ok(!(end.stdout + end.stderr).includes("sk-ant-test"));
 });
 
@@ -220,7 +245,7 @@ Deno.test("keys are issued, listed and ended for a gateway that runs; the ledger
   }
   const idOf = ({ stderr }: { stderr: string }) => /key_[A-Za-z0-9]+/.exec(stderr)![0];
   const { run, url } = await startGateway(box, ["--require-key", "--upstream", `anthropic=${provider.url}`], {
-    ANTHROPIC_API_KEY: "sk-ant-test-real-key-000000000001",
+    ANTHROPIC_API_KEY: REAL_KEY,
   });
   const statusFor = async (key?: string) => {
     const reply = await ask(url, { key });
@@ -278,7 +303,7 @@ async function startHeld(box: Sandbox, upstream: string) {
     args: [...args, "gateway", "--port", "0", "--upstream", `anthropic=${upstream}`],
     cwd: box.workdir,
     clearEnv: true,
-    env: await box.environment({ ANTHROPIC_API_KEY: "sk-ant-test-real-key-000000000001" }),
+    env: await box.environment({ ANTHROPIC_API_KEY: REAL_KEY }),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

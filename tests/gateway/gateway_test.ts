@@ -866,9 +866,7 @@ Deno.test("what is asked wrongly is refused in the format that was meant, and ne
   const bomb = await bytesOf(
     new Response(new Blob([new Uint8Array(20_000_000)]).stream().pipeThrough(new CompressionStream("gzip"))),
   );
-  const endless = new ReadableStream<Uint8Array>({
-    pull: (controller) => controller.enqueue(new Uint8Array(50_000)),
-  });
+  const unannounced = new Blob([new Uint8Array(8_000_000)]).stream();
   const cases: readonly [DialectId, string, Promise<Response>][] = [
     ["anthropic", "404 not_found", post("/v1/messages/batches", "{}")],
     ["openai_chat", "404 not_found", post("/v1/embeddings", "{}")],
@@ -887,7 +885,8 @@ Deno.test("what is asked wrongly is refused in the format that was meant, and ne
     ["openai_chat", "404 not_found", post("/v1/chat/completions", '{"model":"nobody-serves-this"}')],
     ["gemini", "403 forbidden", post("/v1beta/models/gemini-2.5-pro:generateContent", "{}")],
     ["anthropic", "413 too_large", post("/v1/messages", "x".repeat(2001))],
-    ["openai_chat", "413 too_large", post("/v1/chat/completions", endless)],
+    ["openai_chat", "413 too_large", post("/v1/chat/completions", unannounced)],
+    ["openai_chat", "413 too_large", post("/v1/chat/completions", "x".repeat(20_000_000))],
     ["anthropic", "413 too_large", post("/v1/messages", bomb, { "content-encoding": "gzip" })],
     ["anthropic", "400 bad_request", post("/v1/messages", "no gzip", { "content-encoding": "gzip" })],
     ["openai_chat", "415 unsupported_encoding", post("/v1/chat/completions", "{}", { "content-encoding": "zstd" })],
