@@ -26,6 +26,8 @@ export interface CallServices {
   readonly deadlines: Deadlines;
   readonly recorder: Recorder | undefined;
   answererOf(target: Target): Answerer;
+  /** Takes secrets out of a name that a client or an upstream has chosen. */
+  redact(name: string): string;
   publish(fact: EventFact): void;
   monotonicMs(): number;
   now(): number;
@@ -186,7 +188,7 @@ export class OpenCall {
       id,
       upstream: upstream.name,
       provider: this.#providerName(),
-      model,
+      model: this.#services.redact(model),
       dialect: dialect.id,
       streamed: call.streamed,
     };
@@ -333,8 +335,8 @@ export class OpenCall {
     } finally {
       signal.removeEventListener("abort", stop);
     }
-    const costUsd = this.#end(meter, response, { complete: true });
     const headers = this.#replyHeaders(response);
+    const costUsd = this.#end(meter, response, { complete: true });
     if (costUsd !== null) headers.set("x-gocore-cost-usd", plainDecimal(costUsd));
     const hasNoBody = response.status === 204 || response.status === 205 || response.status === 304;
     return new Response(hasNoBody ? null : joined(pieces, bytes), { status: response.status, headers });
@@ -438,7 +440,7 @@ export class OpenCall {
     ledger.settle(id, {
       outcome,
       status,
-      answeredModel: reading?.model ?? null,
+      answeredModel: reading?.model === undefined ? null : this.#services.redact(reading.model),
       usage,
       usageSource,
       cost: costUsd === null ? null : toPicodollars(costUsd),

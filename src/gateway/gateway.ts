@@ -10,7 +10,8 @@ import { type CallServices, OpenCall, relayedHeaders } from "./call.ts";
 import { CallEnded, Deadlines } from "./deadlines.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialects } from "./dialects/all.ts";
-import { checkHead, isLoopback, parseBody, readBody } from "./guard.ts";
+import { checkHead, parseBody, readBody } from "./guard.ts";
+import { isLoopback } from "./loopback.ts";
 import type { Recorder, RecorderOptions } from "./cassette/recorder.ts";
 import type { Caller } from "./ledger/entry.ts";
 import { type Ledger, openLedger } from "./ledger/ledger.ts";
@@ -48,9 +49,16 @@ const LAST_CONNECTIONS_MS = 1000;
 /** Throws a `Failure` when it cannot listen, or open its ledger, its recordings or its script. */
 export async function startGateway(settings: GatewaySettings, options: GatewayOptions): Promise<Gateway> {
   if (!isLoopback(settings.host) && settings.token === undefined && !settings.requireKey) {
-    throw new Failure("usage", `Cannot listen on "${settings.host}": others than this machine could spend your money`, {
-      hints: ["Set GOCORE_GATEWAY_TOKEN, or ask for virtual keys with `--require-key`"],
-    });
+    throw new Failure(
+      "usage",
+      `Cannot listen on "${settings.host}": need a token, because others could ask in your name`,
+      {
+        hints: [
+          "Set one, for example `export GOCORE_GATEWAY_TOKEN=$(openssl rand -hex 24)`",
+          "Or take virtual keys only, with `--require-key`, or listen on 127.0.0.1",
+        ],
+      },
+    );
   }
   const problem = (content: string) => options.publish({ type: "log", data: { level: "warning", content } });
   const keys = [...settings.upstreams.map(({ apiKey }) => apiKey), settings.token].filter((key) => key !== undefined);
@@ -75,6 +83,7 @@ export async function startGateway(settings: GatewaySettings, options: GatewayOp
     gate,
     recorder,
     answererOf,
+    redact: (name) => redactor.redact(name),
     deadlines: new Deadlines({ monotonicMs: options.monotonicMs, periodMs }),
     publish: (fact) => {
       metrics.take(fact);

@@ -1,15 +1,10 @@
 /** What a request must be before anything else is done with it: addressed to us, small enough, and complete in time. */
 import { isObject, type Json } from "../models/json.ts";
+import { isLoopback } from "./loopback.ts";
 import { Refusal } from "./refusal.ts";
 import type { GatewaySettings } from "./settings.ts";
 
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-
-/** Whether an address or a host name can only mean this machine. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  return name === "localhost" || name === "::1" || IPV4.test(name) && name.startsWith("127.");
-}
 
 /**
  * Refuses requests that a page in a browser can be made to send: under a host name that is not ours (DNS rebinding), or

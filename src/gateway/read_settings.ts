@@ -4,7 +4,7 @@ import type { TomlPath } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
 import { readTokenPrices } from "../models/price.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
-import { isLoopback, type PlacedUpstream, readUpstreams, refuseCircle, withoutBrackets } from "./read_upstreams.ts";
+import { type PlacedUpstream, readUpstreams, refuseCircle, withoutBrackets } from "./read_upstreams.ts";
 import { type AnswerSource, DEFAULT_SETTINGS, type GatewaySettings } from "./settings.ts";
 import {
   amount,
@@ -64,15 +64,6 @@ export async function readGatewaySettings(
   };
   const upstreams = await readUpstreams(flags.upstream ?? [], { file, env, cwd });
   const token = await readToken({ file, env, cwd, flags });
-  if (!isLoopback(settings.host) && token === undefined) {
-    throw new Failure(
-      "usage",
-      `Cannot listen on "${settings.host}": need a token, because others could ask in your name`,
-      {
-        hints: ["Set one, for example `export GOCORE_GATEWAY_TOKEN=$(openssl rand -hex 24)`", "Or listen on 127.0.0.1"],
-      },
-    );
-  }
   if (source.kind === "upstreams") {
     // Recordings and scripts answer without asking anybody.
     for (const one of upstreams) refuseCircle(one, settings);

@@ -10,6 +10,7 @@ import {
   providerTable,
 } from "../models/provider_table.ts";
 import type { DialectId } from "./dialect.ts";
+import { isLoopback } from "./loopback.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
 import type { UpstreamSettings } from "./settings.ts";
 import { bothNamed, given, type LoadedFile, problemsFailure, type UpstreamEntry } from "./settings_file.ts";
@@ -221,9 +222,4 @@ export function refuseCircle(
 
 export function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, "$1");
-}
-
-/** Nobody but this machine can reach it. */
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(withoutBrackets(host));
 }

@@ -61,7 +61,7 @@ export async function loadScript(path: string): Promise<Script> {
     text = await Deno.readTextFile(path);
   } catch (cause) {
     throw new Failure("usage", `Cannot read the script "${path}": ${messageOf(cause)}`, {
-      hints: ["Name a file that exists, for example `--model scripted/replies.yaml`"],
+      hints: ["Name a file that exists; README shows what stands in one"],
       cause,
     });
   }

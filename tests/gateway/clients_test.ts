@@ -1,5 +1,5 @@
 /** The providers' own clients get through the gateway what they get without it, and the ledger has what they were charged. */
-import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { type GenerateContentResponse, GoogleGenAI } from "@google/genai";
 import OpenAI from "openai";
@@ -37,7 +37,7 @@ const ANTHROPIC_USAGE = {
 };
 const ANTHROPIC_USD = (1200 * 3 + 5000 * 0.3 + 2000 * 3.75 + 1000 * 6 + 700 * 15) / 1e6;
 const anthropicBody: Anthropic.MessageCreateParamsNonStreaming = {
-  model: "claude-sonnet-4-5",
+  model: "claude-sonnet-4-6",
   max_tokens: 2000,
   messages: [{ role: "user", content: "List the files ☃" }],
   tools: [{ name: "bash", description: "Runs a command", input_schema: SCHEMA }],
@@ -205,8 +205,7 @@ for (const [name, { ask }] of Object.entries(CLIENTS)) {
     await using gateway = await openGateway(upstream.url, { caps: { run: 0.000001 } });
     await rejects(ask(gateway.url, "sk-dummy"), (error: Error & { status?: number }) => {
       equal(error.status, 402);
-      equal(error.message.includes("the cap of"), false);
-      equal(/The cap of [\d.e-]+ USD for the run/.test(error.message), true, error.message);
+      ok(/The cap of [\d.e-]+ USD for the run/.test(error.message), error.message);
       return true;
     });
     equal(gateway.eventsOf("budget.refused").length, 1);

@@ -1,5 +1,5 @@
 /** The ledger's SQLite file: how it is made, recognised and written to. */
-import { dirname, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Failure, messageOf } from "../../failure.ts";
 import { writeFailure } from "../../store/write_failure.ts";
@@ -147,12 +147,19 @@ function prepareFile(path: string, mustExist: boolean): void {
     }
     if (found !== undefined && !found.isFile) throw foreign(path, "it is not a file");
     if (found !== undefined) return;
-    Deno.mkdirSync(dirname(resolve(path)), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(resolve(path)));
     // SQLite gives its journal the permissions of the file.
     Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
   } catch (error) {
     throw writeFailure(path, error);
   }
+}
+
+/** The default folder stands in a repository, and is not a part of it. */
+function makeFolder(folder: string): void {
+  const isNew = statOf(folder) === undefined;
+  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (isNew && basename(folder) === ".gocore") Deno.writeTextFileSync(join(folder, ".gitignore"), "*\n");
 }
 
 function statOf(path: string): Deno.FileInfo | undefined {

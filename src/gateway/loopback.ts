@@ -1,0 +1,8 @@
+/** Tells this machine's own addresses from all others. */
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i;
+
+/** Whether an address or a host name, with or without brackets, can only mean this machine. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host.replace(/^\[(.*)\]$/, "$1"));
+}
