@@ -50,7 +50,16 @@ await Deno.writeTextFile(
 const compiler = Deno.env.get("COMPILE_DENO") ?? Deno.execPath();
 // The only wasm renders short templates: compiling it a second time, optimised, takes 14 MB and wins nothing.
 const v8Flags = "--v8-flags=--liftoff-only";
-const compileArgs = ["--no-check", "--no-code-cache", "--unstable-no-legacy-abort", v8Flags, "-A", "--output", `${root}dist/gocore`, "main.js"];
+const compileArgs = [
+  "--no-check",
+  "--no-code-cache",
+  "--unstable-no-legacy-abort",
+  v8Flags,
+  "-A",
+  "--output",
+  `${root}dist/gocore`,
+  "main.js",
+];
 await run(compiler, ["compile", "--quiet", ...compileArgs], bundle);
 
 /** The values that src/ takes from zod/mini, which it imports as `z` everywhere. */

@@ -112,7 +112,7 @@ async function benchMemory(): Promise<void> {
   for (const goal of [memoryCalls / 100, memoryCalls / 10, memoryCalls]) {
     for (const format of ["chat", "messages"] as const) {
       const calls = Math.ceil((goal - made) / 2);
-      await callers.measure({ url, key, format, callers: 16, until: { calls }, pauseMs: 0 });
+      await callers.measure({ url, key, format, callers: 64, until: { calls }, pauseMs: 0 });
     }
     made = goal;
     // What the collector lets go at leisure is not what the calls have left behind.

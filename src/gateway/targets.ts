@@ -36,7 +36,7 @@ export function targetsOf(
       );
     }
     const what = model === undefined ? "speaks" : `serves the model "${model}" in`;
-    throw new Refusal("not_found", `No upstream of this gateway ${what} this format`);
+    throw new Refusal("not_found", `No upstream of this gateway ${what} this format`, { details: { model } });
   }
   if (model === undefined) return [{ upstream, model: "" }];
   const targets: Target[] = [{ upstream, model }];

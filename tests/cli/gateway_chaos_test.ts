@@ -85,8 +85,8 @@ function ask(
 ): Promise<Response> {
   const { streamed, model = "chaos-call", key, id, signal } = options;
   const { path, headers, body } = requestFor(format, { streamed, model, changes: { metadata: { id } } });
-  const credential = key === undefined ? {} : { "x-api-key": key };
-  return fetch(url + path, { method: "POST", headers: { ...headers, ...credential }, body, signal });
+  const credentials: [string, string][] = key === undefined ? [] : [["x-api-key", key]];
+  return fetch(url + path, { method: "POST", headers: [...Object.entries(headers), ...credentials], body, signal });
 }
 
 /** Reads until something of the body is there, and leaves the rest. */

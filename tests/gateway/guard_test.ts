@@ -141,17 +141,19 @@ Deno.test("a body may have as many bytes as allowed, and not one more", async ()
 
 Deno.test("a body without an end is given up, and told to stop", async () => {
   let stopped = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const endless = new ReadableStream<Uint8Array>({
     // Not faster than the event loop: other requests go on meanwhile.
     pull: (controller) =>
-      new Promise<void>((resolve) =>
-        setTimeout(() => {
+      new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
           controller.enqueue(new Uint8Array(10_000));
           resolve();
-        }, 5)
-      ),
+        }, 5);
+      }),
     cancel: () => {
       stopped = true;
+      clearTimeout(timer);
     },
   });
   await rejects(readBody(request(endless), LIMITS), refusing("too_large"));

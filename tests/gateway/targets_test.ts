@@ -47,7 +47,10 @@ Deno.test("an upstream without its key is passed over, unless it needs none", ()
 
 Deno.test("a model that nobody serves is not found, and neither is a format that nobody speaks", () => {
   const upstreams = [upstream("claude", { models: ["claude-*"], dialects: ["anthropic"] })];
-  throws(() => find("gpt-5", { upstreams }), refused("not_found", '"gpt-5"'));
+  throws(() => find("gpt-5", { upstreams }), (error: Refusal) => {
+    deepEqual(error.details, { model: "gpt-5" });
+    return refused("not_found", '"gpt-5"')(error);
+  });
   throws(() => find("claude-x", { upstreams, format: "gemini" }), refused("not_found", '"claude-x"'));
   throws(() => find(undefined, { upstreams, format: "gemini" }), refused("not_found", "speaks this format"));
   throws(() => find("m", { upstreams: [] }), refused("not_found", '"m"'));

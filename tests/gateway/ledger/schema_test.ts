@@ -16,6 +16,16 @@ Deno.test("a new ledger and its folders are for their owner alone", () =>
     deepEqual(["", "-wal", "-shm"].map((end) => modeOf(`${dir}/a/b/ledger.db${end}`)), [0o600, 0o600, 0o600]);
   }));
 
+Deno.test("the folder that a ledger has by default is no part of the repository that it stands in", () =>
+  inTempDir((dir) => {
+    const ignored = (folder: string) => {
+      openLedger(`${dir}/${folder}/ledger.db`, { now }).close();
+      return Array.from(Deno.readDirSync(`${dir}/${folder}`), ({ name }) => name).includes(".gitignore");
+    };
+    deepEqual([ignored(".gocore"), ignored("mine")], [true, false]);
+    equal(Deno.readTextFileSync(`${dir}/.gocore/.gitignore`), "*\n");
+  }));
+
 Deno.test("what is written is there when the ledger is opened again, and only the file is left", () =>
   inTempDir((dir) => {
     const path = `${dir}/ledger.db`;
