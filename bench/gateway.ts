@@ -20,7 +20,6 @@ const DELAY_MS = 50;
 const PAUSE_MS = 50;
 const LEVELS = [1, 16, 64];
 const GOALS: Record<string, string> = { "16 p50": " (goal 1 ms)", "16 p99": " (goal 4 ms)" };
-const FORMATS: Record<Format, string> = { chat: "chat", messages: "stream" };
 
 const scratch = await Deno.makeTempDir({ prefix: "gocore-bench-" });
 await using cleanup = new AsyncDisposableStack();
@@ -81,8 +80,9 @@ async function benchLatency(format: Format, level: number): Promise<void> {
       const added = (way: string) => inRounds(way)?.map((value, round) => value - direct[round]!);
       const ours = added("gocore")!;
       const peer = added("litellm");
-      const what = part === "firstByteMs" ? " to first byte" : format === "messages" ? " to last byte" : "";
-      row(`${FORMATS[format]}${what}, ${level} callers: ${name}${GOALS[`${level} ${name}`] ?? ""}`, {
+      const what = format === "chat" ? "chat" : part === "firstByteMs" ? "stream's begin" : "stream's end";
+      const many = level === 1 ? "1 caller" : `${level} callers`;
+      row(`${what}, ${many}, ${name}${GOALS[`${level} ${name}`] ?? ""}`, {
         direct: fine(median(direct)),
         gocore: `+${fine(median(ours))} (${Math.min(...ours).toFixed(2)} to ${Math.max(...ours).toFixed(2)})`,
         ...(peer && { litellm: `+${fine(median(peer))}`, ratio: positiveRatio(median(ours), median(peer)) }),
@@ -97,10 +97,10 @@ async function benchThroughput(format: Format): Promise<void> {
     [...results].map(([name, list]) => [name, median(list.map(({ wholeMs, seconds }) => wholeMs.length / seconds))]),
   );
   const peer = rates.get("litellm");
-  row(`${FORMATS[format]}s per second, 64 callers, no delay`, {
+  row(`${format === "chat" ? "chats" : "streams"} per second, 64 callers, no delay`, {
     ...Object.fromEntries([...rates].map(([name, rate]) => [name, rate.toFixed(0)])),
     ...(peer && { ratio: ratio(peer, rates.get("gocore")!) }),
-    "(callers busy": `${(100 * median(results.get("gocore")!.map(({ busy }) => busy))).toFixed(0)} %)`,
+    "callers' own load": `${(100 * median(results.get("gocore")!.map(({ busy }) => busy))).toFixed(0)} % of a core`,
   });
 }
 
@@ -139,8 +139,9 @@ const fine = (ms: number): string => `${ms.toFixed(2)} ms`;
 /** A ratio to nothing, or to less, says nothing. */
 const positiveRatio = (ours: number, theirs: number): string => ours > 0 && theirs > 0 ? ratio(ours, theirs) : "-";
 
-row("cores, load of the machine before", {
-  "": `${navigator.hardwareConcurrency}, ${Deno.loadavg().map((load) => load.toFixed(1)).join(" ")}`,
+row("machine", {
+  cores: String(navigator.hardwareConcurrency),
+  "load before": Deno.loadavg().map((load) => load.toFixed(1)).join(" "),
 });
 await upstream.setDelay(DELAY_MS);
 for (const format of ["chat", "messages"] as const) {

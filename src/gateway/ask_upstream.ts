@@ -56,15 +56,20 @@ function decoded(text: string): string {
 }
 
 export function askUpstream(upstream: UpstreamSettings): Answerer {
+  const { baseUrl } = upstream;
+  const hasVersion = knowsVersion(upstream);
   return async (asked, signal) => {
+    const path = hasVersion ? asked.path.replace(VERSION_AT_START, "") : asked.path;
     const headers = new Headers(asked.headers);
     // The reply is metered and recorded as text; between two programs on one machine compression wins nothing either.
     headers.set("accept-encoding", "identity");
     for (const [name, value] of keyHeaders(upstream, asked)) headers.set(name, value);
-    const response = await fetch(urlOf(upstream, asked), {
+    const response = await fetch(baseUrl + path + asked.search, {
       method: asked.method,
       headers,
-      body: asked.method === "POST" ? asked.body : undefined,
+      // Not the bytes themselves: some runtimes send those twice when a connection that they use again breaks, and the
+      // model works twice.
+      body: asked.method === "POST" ? new Blob([asked.body]) : undefined,
       signal,
       // It would carry the key to another host.
       redirect: "manual",
@@ -77,9 +82,8 @@ const VERSION_AT_START = /^\/v\d+(?:alpha|beta)?\d*(?=\/)/;
 const VERSION = /\/v\d+(?:alpha|beta)?\d*(?:\/|$)/;
 
 /** A base URL with a version in it has the say in that: proxies know one only. Some providers have none at all. */
-function urlOf({ baseUrl, provider }: UpstreamSettings, { path, search }: Asked): string {
-  const hasSay = VERSION.test(new URL(baseUrl).pathname) || providerTable[provider].usualPath === "";
-  return baseUrl + (hasSay ? path.replace(VERSION_AT_START, "") : path) + search;
+function knowsVersion({ baseUrl, provider }: UpstreamSettings): boolean {
+  return VERSION.test(new URL(baseUrl).pathname) || providerTable[provider].usualPath === "";
 }
 
 function keyHeaders({ provider, apiKey }: UpstreamSettings, { dialect }: Asked): [string, string][] {
@@ -116,6 +120,6 @@ export function neverConnected(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   // Newer runtimes tell it in the cause. The message also has the address, which the client has a say in; spaces it has none.
   return [error, error.cause].some((told) =>
-    told instanceof Error && told.message.includes(": client error (Connect)")
+    told instanceof Error && /: client error \(Connect\)|^Requests to port \d+ are blocked/.test(told.message)
   );
 }

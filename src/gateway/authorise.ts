@@ -1,11 +1,11 @@
 /** Tells who asks, by the credential in whichever header the client's kind puts it. */
 import { timingSafeEqual } from "node:crypto";
-import type { Ledger } from "./ledger/ledger.ts";
 import type { Caller } from "./ledger/entry.ts";
+import { isVirtualKey } from "./ledger/keys.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import { Refusal } from "./refusal.ts";
 import type { GatewaySettings } from "./settings.ts";
 
-const VIRTUAL_KEY = "gck_";
 /** Clients of one kind send one of these; some send two. */
 const KEY_HEADERS = ["x-api-key", "x-goog-api-key", "api-key"];
 
@@ -19,7 +19,7 @@ export function authorise(
   settings: Pick<GatewaySettings, "requireKey" | "token" | "run">,
 ): Caller {
   const credentials = credentialsIn(request.headers, request.search);
-  const virtual = credentials.find((credential) => credential.startsWith(VIRTUAL_KEY));
+  const virtual = credentials.find(isVirtualKey);
   if (virtual !== undefined) {
     const found = ledger.findKey(virtual);
     if (found.kind !== "valid") throw new Refusal("authentication", WHY[found.kind]);
@@ -29,12 +29,11 @@ export function authorise(
     }
     return caller;
   }
-  const { token } = settings;
-  if (settings.requireKey || token !== undefined) {
-    const knows = !settings.requireKey && credentials.some((credential) => isSame(credential, token!));
-    if (!knows) {
-      throw new Refusal("authentication", "This gateway takes virtual keys; make one with `gocore gateway key issue`");
-    }
+  const { requireKey, token } = settings;
+  const mayPass = !requireKey && (token === undefined || credentials.some((credential) => isSame(credential, token)));
+  if (!mayPass) {
+    const what = requireKey ? "virtual keys" : "its token or virtual keys";
+    throw new Refusal("authentication", `This gateway takes ${what}; make a key with \`gocore gateway key issue\``);
   }
   return { run: settings.run, worker: request.worker ?? "default", keyId: null };
 }

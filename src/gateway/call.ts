@@ -9,12 +9,12 @@ import type { CallRequest, Dialect, ReplyReader, ReplyReading } from "./dialect.
 import { joined } from "./guard.ts";
 import type { BudgetRefusal, CallEntry, Caller, CallOutcome } from "./ledger/entry.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import { toPicodollars, toReservation } from "./ledger/picodollars.ts";
+import { toPicodollars, toReservation, toUsd } from "./ledger/picodollars.ts";
 import type { CallEnding, PricedTarget, Pricing } from "./pricing.ts";
 import { type Permit, type RateGate, retryAfterMs } from "./rate_gate.ts";
 import { Refusal } from "./refusal.ts";
 import { createReplyTap, type ReplyTap } from "./reply_tap.ts";
-import type { GatewaySettings } from "./settings.ts";
+import type { GatewaySettings, UpstreamSettings } from "./settings.ts";
 import type { Target } from "./targets.ts";
 
 /** What all calls of a gateway share. */
@@ -173,7 +173,7 @@ export class OpenCall {
       ? ledger.reserve(this.#entry(), amount)
       : ledger.move(this.#order.id, this.#entry(), amount);
     if (!admission.admitted) return admission.refusal;
-    this.#reservation = { target, usd };
+    this.#reservation = { target, usd: amount === null ? null : toUsd(amount) };
   }
 
   #priced(): PricedTarget {
@@ -427,7 +427,7 @@ export class OpenCall {
       this.#permit?.release(0);
       return null;
     }
-    const { ledger, pricing, monotonicMs, publish } = this.#services;
+    const { settings, ledger, pricing, monotonicMs, publish } = this.#services;
     const { call, arrivedMs, id } = this.#order;
     const { outcome, status = null, reading, headers, errorType } = told;
     const { target, usd: reservedUsd } = this.#reservation;
@@ -435,7 +435,10 @@ export class OpenCall {
     this.#target = target;
     const priced = { ...target, at: this.#startedAt };
     const charge = pricing.charge({ ...priced, ending, call, reading, headers, reservedUsd });
-    const { usage, usageSource, costUsd, costSource } = charge;
+    const { usage, usageSource, costSource } = charge;
+    // As the ledger counts it, so that every place shows the same sum.
+    const cost = charge.costUsd === null ? null : toPicodollars(charge.costUsd);
+    const costUsd = cost === null ? null : toUsd(cost);
     const durationMs = monotonicMs() - arrivedMs;
     ledger.settle(id, {
       outcome,
@@ -443,8 +446,9 @@ export class OpenCall {
       answeredModel: reading?.model === undefined ? null : this.#services.redact(reading.model),
       usage,
       usageSource,
-      cost: costUsd === null ? null : toPicodollars(costUsd),
+      cost,
       costSource,
+      mayHaveCostMore: charge.mayHaveCostMore && settings.cutStreams === "reservation",
       attempts: this.#attempts,
       durationMs,
       firstByteMs: this.#firstByteMs,
@@ -481,7 +485,6 @@ export class OpenCall {
   #identity() {
     const { id, caller, dialect, call } = this.#order;
     const { upstream, model } = this.#target;
-    const url = URL.canParse(upstream.baseUrl) ? new URL(upstream.baseUrl) : undefined;
     return {
       call: id,
       run: caller.run,
@@ -494,8 +497,7 @@ export class OpenCall {
       "gen_ai.provider.name": this.#providerName(),
       "gen_ai.request.model": model,
       "gen_ai.request.max_tokens": call.maxOutputTokens,
-      "server.address": url?.hostname,
-      "server.port": url === undefined ? undefined : Number(url.port || (url.protocol === "https:" ? 443 : 80)),
+      ...serverOf(upstream),
     };
   }
 
@@ -503,6 +505,21 @@ export class OpenCall {
     const { provider } = this.#target.upstream;
     return provider === "gemini" ? "gcp.gemini" : provider === "vertex_ai" ? "gcp.vertex_ai" : provider;
   }
+}
+
+const servers = new WeakMap<UpstreamSettings, { "server.address"?: string; "server.port"?: number }>();
+
+/** Where an upstream listens; nothing for recordings and scripts. */
+function serverOf(upstream: UpstreamSettings): { "server.address"?: string; "server.port"?: number } {
+  const known = servers.get(upstream);
+  if (known !== undefined) return known;
+  const url = URL.canParse(upstream.baseUrl) ? new URL(upstream.baseUrl) : undefined;
+  const server = url === undefined ? {} : {
+    "server.address": url.hostname,
+    "server.port": Number(url.port || (url.protocol === "https:" ? 443 : 80)),
+  };
+  servers.set(upstream, server);
+  return server;
 }
 
 /** Reads what a reply says about itself while it goes past. */

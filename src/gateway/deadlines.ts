@@ -23,7 +23,7 @@ export class Deadlines {
 
   /** `expire` is called once, when the whole time or the time of a stage is over; never after `stop`. */
   watch(totalMs: number, expire: (reason: CallEnded) => void): Watch {
-    const watch = new Watch(this.#monotonicMs, totalMs, expire, () => this.#forget(watch));
+    const watch = new Watch({ monotonicMs: this.#monotonicMs, totalMs, expire, forget: () => this.#forget(watch) });
     this.#watches.add(watch);
     this.#timer ??= setInterval(() => this.#look(), this.#periodMs);
     return watch;
@@ -48,32 +48,28 @@ interface Stage {
   readonly dueMs: number;
 }
 
+interface WatchOptions {
+  readonly monotonicMs: () => number;
+  readonly totalMs: number;
+  readonly expire: (reason: CallEnded) => void;
+  readonly forget: () => void;
+}
+
 const NO_STAGE: Stage = { what: "", limitMs: Infinity, dueMs: Infinity };
 
 export class Watch {
-  readonly #monotonicMs: () => number;
-  readonly #expire: (reason: CallEnded) => void;
-  readonly #forget: () => void;
+  readonly #options: WatchOptions;
   readonly #endMs: number;
-  readonly #totalMs: number;
   #stage: Stage = NO_STAGE;
 
-  constructor(
-    monotonicMs: () => number,
-    totalMs: number,
-    expire: (reason: CallEnded) => void,
-    forget: () => void,
-  ) {
-    this.#monotonicMs = monotonicMs;
-    this.#totalMs = totalMs;
-    this.#endMs = monotonicMs() + totalMs;
-    this.#expire = expire;
-    this.#forget = forget;
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#endMs = options.monotonicMs() + options.totalMs;
   }
 
   /** From now on something has to happen every `limitMs`; `what` completes the sentence "… for 3 s". */
   expect(what: string, limitMs: number): void {
-    this.#stage = { what, limitMs, dueMs: this.#monotonicMs() + limitMs };
+    this.#stage = { what, limitMs, dueMs: this.#options.monotonicMs() + limitMs };
   }
 
   /** Nothing has to happen for now. */
@@ -83,20 +79,21 @@ export class Watch {
 
   /** It happened. */
   touch(): void {
-    this.#stage = { ...this.#stage, dueMs: this.#monotonicMs() + this.#stage.limitMs };
+    this.#stage = { ...this.#stage, dueMs: this.#options.monotonicMs() + this.#stage.limitMs };
   }
 
   stop(): void {
-    this.#forget();
+    this.#options.forget();
   }
 
   look(nowMs: number): void {
     const { what, limitMs, dueMs } = this.#stage;
     if (nowMs < dueMs && nowMs < this.#endMs) return;
-    this.#forget();
+    const { forget, expire, totalMs } = this.#options;
+    forget();
     const message = nowMs >= dueMs
       ? `${what} for ${limitMs / 1000} s`
-      : `The call took longer than ${this.#totalMs / 1000} s`;
-    this.#expire(new CallEnded("timeout", message));
+      : `The call took longer than ${totalMs / 1000} s`;
+    expire(new CallEnded("timeout", message));
   }
 }

@@ -8,6 +8,7 @@ import type { Answerer, Asked } from "./answerer.ts";
 import { authorise } from "./authorise.ts";
 import { type CallServices, OpenCall, relayedHeaders } from "./call.ts";
 import { CallEnded, Deadlines } from "./deadlines.ts";
+import { DepartedClients } from "./departed_clients.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialects } from "./dialects/all.ts";
 import { checkHead, parseBody, readBody } from "./guard.ts";
@@ -128,6 +129,7 @@ class GatewayServer implements Gateway {
   readonly #services: CallServices;
   readonly #metrics: Metrics;
   readonly #calls = new Set<OpenCall>();
+  readonly #departed = new DepartedClients();
   /** Ends what is not a call of its own. */
   readonly #stop = new AbortController();
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
@@ -158,11 +160,12 @@ class GatewayServer implements Gateway {
         port,
         onListen: () => {},
         onError: () => new Response(null, { status: 500 }),
-      }, (request) => this.#handle(request));
+      }, (request, { remoteAddr }) => this.#handle(request, remoteAddr));
     } catch (cause) {
       throw listenFailure(settings, cause);
     }
     const { addr } = this.#server;
+    this.#departed.listensOn(addr);
     this.#url = `http://${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`;
     publish({
       type: "gateway.listening",
@@ -195,7 +198,7 @@ class GatewayServer implements Gateway {
     ledger.close();
   }
 
-  async #handle(request: Request): Promise<Response> {
+  async #handle(request: Request, client: Deno.NetAddr): Promise<Response> {
     const arrivedMs = this.#services.monotonicMs();
     let dialect: Dialect = dialects.openai_chat;
     const id = newCallId();
@@ -232,7 +235,7 @@ class GatewayServer implements Gateway {
           );
           const from = { path: route.path, search: passedOnSearch(search), dialect, caller };
           if (route.kind === "free") return await this.#passThrough(request, from);
-          return await this.#call(request, { ...from, id, arrivedMs });
+          return await this.#call(request, { ...from, id, arrivedMs, client });
         }
       }
     } catch (error) {
@@ -240,7 +243,10 @@ class GatewayServer implements Gateway {
     }
   }
 
-  async #call(request: Request, { id, arrivedMs, ...from }: Origin & { id: string; arrivedMs: number }) {
+  async #call(
+    request: Request,
+    { id, arrivedMs, client, ...from }: Origin & { id: string; arrivedMs: number; client: Deno.NetAddr },
+  ): Promise<Response> {
     const { dialect, caller } = from;
     const { monotonicMs } = this.#services;
     const beganMs = monotonicMs();
@@ -263,7 +269,14 @@ class GatewayServer implements Gateway {
     const onGone = () => open.abort(new CallEnded("client_gone", "The client left"));
     request.signal.addEventListener("abort", onGone);
     if (request.signal.aborted) onGone();
-    return await open.reply();
+    const stopLooking = this.#departed.watch(client, onGone);
+    try {
+      return await open.reply();
+    } finally {
+      // A reply that has begun is cancelled when the client leaves.
+      stopLooking();
+      request.signal.removeEventListener("abort", onGone);
+    }
   }
 
   /** What costs nothing: it is asked and handed back, without a place in the ledger. */

@@ -121,7 +121,8 @@ export async function createMetrics(): Promise<Metrics> {
     else add(cost, { upstream, model, source: cost_source }, cost_usd);
     duration.observe({ upstream }, data.duration_ms / 1000);
     if (data.first_byte_ms !== null) firstByte.observe({ upstream }, data.first_byte_ms / 1000);
-    overhead.observe({ upstream }, data.overhead_ms / 1000);
+    // Without a head there is nothing before it, and a 0 would make the gateway look faster than it is.
+    if (data.status !== null) overhead.observe({ upstream }, data.overhead_ms / 1000);
   };
 
   return {

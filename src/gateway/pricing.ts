@@ -42,6 +42,8 @@ export interface Charge {
   /** Null: nobody knows. */
   readonly costUsd: number | null;
   readonly costSource: CostSource;
+  /** It may have cost more than that: the reply broke off before the provider had counted. */
+  readonly mayHaveCostMore: boolean;
 }
 
 export interface Pricing {
@@ -143,18 +145,21 @@ export async function createPricing(
       const told = toldCost(ended);
       if (reading?.usage !== undefined && reading.usageIsFinal) {
         const cost = told ?? toCost(reading.usage, true, ended);
-        return { usage: reading.usage, usageSource: "provider", costUsd: cost.usd, costSource: cost.source };
+        const counted = { usage: reading.usage, usageSource: "provider", mayHaveCostMore: false } as const;
+        return { ...counted, costUsd: cost.usd, costSource: cost.source };
       }
       if (ending === "refused") {
-        return { usage: undefined, usageSource: "absent", costUsd: told?.usd ?? 0, costSource: "provider" };
+        const nothing = { usage: undefined, usageSource: "absent", mayHaveCostMore: false } as const;
+        return { ...nothing, costUsd: told?.usd ?? 0, costSource: "provider" };
       }
       if (ending === "cut" && !call.streamed && told === undefined) {
         const costSource = reservedUsd === null ? "unknown" : "estimated";
-        return { usage: undefined, usageSource: "absent", costUsd: reservedUsd, costSource };
+        return { usage: undefined, usageSource: "absent", costUsd: reservedUsd, costSource, mayHaveCostMore: true };
       }
       const usage = estimateUsage(ended, assumedOutputTokens);
       const cost = told ?? toCost(usage, false, ended);
-      return { usage, usageSource: "estimated", costUsd: cost.usd, costSource: cost.source };
+      const mayHaveCostMore = told === undefined && (ending === "cut" || reading?.usage !== undefined);
+      return { usage, usageSource: "estimated", costUsd: cost.usd, costSource: cost.source, mayHaveCostMore };
     },
   };
 }

@@ -29,7 +29,7 @@ export interface AcquireOptions {
 }
 
 /** The right to have one call under way. */
-export interface Permit extends Disposable {
+export interface Permit {
   /**
    * The call has ended. `actualTokens` replaces the estimate; without it the estimate stands. Only the first end counts.
    */
@@ -231,11 +231,11 @@ export class RateGate {
       this.#admit();
     };
     const release = (actualTokens?: number) => end({ requests: 0, tokens: tokens - (countOf(actualTokens) ?? tokens) });
-    return { release, cancel: () => end({ requests: 1, tokens }), [Symbol.dispose]: () => release() };
+    return { release, cancel: () => end({ requests: 1, tokens }) };
   }
 }
 
-const UNLIMITED: Permit = { release() {}, cancel() {}, [Symbol.dispose]() {} };
+const UNLIMITED: Permit = { release() {}, cancel() {} };
 
 interface Waiter {
   readonly call: RatedCall;

@@ -14,10 +14,10 @@ import {
   host,
   type LoadedFile,
   loadSettingsFile,
-  name,
   port,
   type Problem,
   problemsFailure,
+  runName,
   text,
 } from "./settings_file.ts";
 
@@ -58,7 +58,7 @@ export async function readGatewaySettings(
   const file = await loadSettingsFile(filePath(flags, env), cwd);
   const { config } = file;
   const source = readSource(flags, cwd);
-  const settings = {
+  const address = {
     host: withoutBrackets(checked(host, flags.host, "--host") ?? config.host ?? DEFAULT_SETTINGS.host),
     port: checked(port, flags.port, "--port") ?? config.port ?? DEFAULT_SETTINGS.port,
   };
@@ -66,14 +66,14 @@ export async function readGatewaySettings(
   const token = await readToken({ file, env, cwd, flags });
   if (source.kind === "upstreams") {
     // Recordings and scripts answer without asking anybody.
-    for (const one of upstreams) refuseCircle(one, settings);
+    for (const one of upstreams) refuseCircle(one, address);
   }
   checkNames(file, upstreams);
   const { caps = {}, limits = {} } = config;
   return {
-    ...settings,
+    ...address,
     ledger: ledgerPath({ file, env, cwd, flags }),
-    run: checked(name, flags.run, "--run") ?? config.run ?? DEFAULT_SETTINGS.run,
+    run: checked(runName, flags.run, "--run") ?? config.run ?? DEFAULT_SETTINGS.run,
     source,
     upstreams: upstreams.map(({ settings }) => settings),
     caps: withoutGaps({
@@ -89,6 +89,7 @@ export async function readGatewaySettings(
     attempts: config.attempts ?? DEFAULT_SETTINGS.attempts,
     prices: Object.entries(config.prices ?? {}).map(([model, entry]) => ({ model, prices: readTokenPrices(entry)! })),
     unknownPrice: config.unknown_price ?? DEFAULT_SETTINGS.unknownPrice,
+    cutStreams: config.cut_streams ?? DEFAULT_SETTINGS.cutStreams,
     assumedOutputTokens: config.assumed_output_tokens ?? DEFAULT_SETTINGS.assumedOutputTokens,
     requireKey: flags.requireKey ?? config.require_key ?? DEFAULT_SETTINGS.requireKey,
     token,

@@ -16,13 +16,18 @@ const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
 /** What a reply that is no stream may have; a longer one is not read. */
 const MAX_DOCUMENT_LENGTH = 64 * 1024 * 1024;
 
+/** Whether the value of a `content-type` header is that of server-sent events. */
+export function isEventStream(contentType: string | null): boolean {
+  return /^\s*text\/event-stream\s*(?:;|$)/i.test(contentType ?? "");
+}
+
 /**
  * Reads server-sent events, or otherwise a JSON document when the reply has ended. `contentType` is the header's value. A
  * reply that does not call itself an event stream and does not begin like a document either is read as one all the same:
  * some proxies lose the header.
  */
 export function createReplyTap(reader: ReplyReader, contentType: string | null): ReplyTap {
-  return new Tap(reader, /^\s*text\/event-stream\s*(?:;|$)/i.test(contentType ?? ""));
+  return new Tap(reader, isEventStream(contentType));
 }
 
 class Tap implements ReplyTap {

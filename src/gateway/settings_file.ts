@@ -4,6 +4,7 @@ import * as z from "zod/mini";
 import { readConfigFile } from "../config/read_config_file.ts";
 import { parseTomlSource, type TomlPath, type TomlSource, type TomlTable } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
+import { isRunName } from "./names.ts";
 
 // The message of each type is what was needed; what was found is added when a failure is told.
 const TEXT = "a text";
@@ -11,7 +12,8 @@ export const text = z.string(TEXT).check(z.minLength(1, TEXT));
 const texts = z.array(text, "a list of texts");
 const flag = z.boolean("true or false");
 const NAME = 'a name of letters, digits, ".", "_" and "-"';
-export const name = z.string(NAME).check(z.regex(/^[A-Za-z0-9][\w.-]{0,127}$/, NAME));
+const name = z.string(NAME).check(z.regex(/^[A-Za-z0-9][\w.-]{0,127}$/, NAME));
+export const runName = z.string(NAME).check(z.refine(isRunName, NAME));
 // Capitals only: a key that somebody wrote here by mistake must not be taken for a name, and told.
 const VARIABLE = "the name of a variable in capitals, such as MY_API_KEY";
 const variable = z.string(VARIABLE).check(z.regex(/^[A-Z_][A-Z0-9_]*$/, VARIABLE));
@@ -91,12 +93,13 @@ const shape = {
   host: z.optional(host),
   port: z.optional(port),
   ledger: z.optional(text),
-  run: z.optional(name),
+  run: z.optional(runName),
   require_key: z.optional(flag),
   token_env: z.optional(variable),
   token_file: z.optional(text),
   allowed_hosts: z.optional(z.array(host, "a list of host names")),
   unknown_price: z.optional(oneOf("refuse", "allow")),
+  cut_streams: z.optional(oneOf("reservation", "estimate")),
   assumed_output_tokens: z.optional(count),
   attempts: z.optional(count),
   caps: z.optional(caps),

@@ -9,8 +9,8 @@ export interface Target {
 }
 
 /**
- * At least one; for a request that names no model, whoever speaks the format. Throws a `Refusal` when nobody serves the model in this format, or only an upstream without its
- * key.
+ * At least one; for a request that names no model, whoever speaks the format. Throws a `Refusal` when nobody serves the
+ * model in this format, or only an upstream without its key.
  */
 export function targetsOf(
   model: string | undefined,

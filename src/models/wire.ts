@@ -32,7 +32,11 @@ export function createWireFetch({ client, shapeBody, onExchange }: WireOptions):
   return async (input, init) => {
     const exchange: Exchange = { url: input instanceof Request ? input.url : String(input) };
     onExchange(exchange);
-    const body = typeof init?.body === "string" ? JSON.stringify(shapeBody(JSON.parse(init.body))) : init?.body;
+    // Not the text itself: some runtimes send that twice when a connection that they use again breaks, and the model
+    // works twice.
+    const body = typeof init?.body === "string"
+      ? new Blob([JSON.stringify(shapeBody(JSON.parse(init.body)))])
+      : init?.body;
     let text: string;
     let response: Response;
     try {

@@ -33,6 +33,18 @@ const MAX_NAME_LENGTH = 200;
  * `githubToken`, `x-api-key`, `DB_PASSWORD`, but not `SSH_AUTH_SOCK`, `TOKENIZERS_PARALLELISM` or `max_tokens`.
  */
 export function isSecretName(name: string): boolean {
+  const known = judgedNames.get(name);
+  if (known !== undefined) return known;
+  const isSecret = judgeName(name);
+  if (judgedNames.size < MAX_JUDGED_NAMES && name.length <= MAX_NAME_LENGTH) judgedNames.set(name, isSecret);
+  return isSecret;
+}
+
+/** Events and requests have the same names again and again. */
+const judgedNames = new Map<string, boolean>();
+const MAX_JUDGED_NAMES = 2000;
+
+function judgeName(name: string): boolean {
   const parts = name.slice(-MAX_NAME_LENGTH)
     .split(/[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/)
     .map((part) => part.toUpperCase())

@@ -1,4 +1,4 @@
-/** A provider and its clients whose luck follows from a seed: replies, errors, breaks, delays, and what is charged for each. */
+/** A provider and its clients whose luck follows from a seed: replies, errors, breaks, delays and charges. */
 import { createHash } from "node:crypto";
 import type { DialectId } from "../../src/gateway/dialect.ts";
 import type { Usage } from "../../src/models/usage.ts";
@@ -8,27 +8,30 @@ import type { UpstreamReply, UpstreamRequest } from "../support/fake_upstream.ts
 /** Picodollars per token. */
 const PRICES = { input: 1e6, cacheRead: 1e5, cacheWrite: 1.25e6, cacheWrite1h: 2e6, output: 5e6 };
 
-/** A gateway's configuration file: one upstream for every format, and prices for the models `chaos-…`. */
+/**
+ * A gateway's configuration file: an upstream for the models `chaos-…` in every format, another for `nowhere-…` that
+ * cannot be reached, and prices. `limits` are the file's own.
+ */
 export function chaosConfig(url: string, limits: Readonly<Record<string, number>> = {}): string {
-  return `
-[limits]
-${Object.entries(limits).map(([name, value]) => `${name} = ${value}`).join("\n")}
-
+  const upstream = (name: string, base: string) => `
 [[upstream]]
-name = "fake"
+name = "${name}"
 provider = "openai_compatible"
-base_url = "${url}"
+base_url = "${base}"
 keyless = true
 dialects = ${JSON.stringify(FORMATS)}
-models = ["chaos-*"]
+models = ["${name}-*"]
 
-[prices."chaos-*"]
+[prices."${name}-*"]
 input_cost_per_token = 1e-6
 cache_read_input_token_cost = 0.1e-6
 cache_creation_input_token_cost = 1.25e-6
 cache_creation_input_token_cost_above_1hr = 2e-6
 output_cost_per_token = 5e-6
 `;
+  // Nobody ever listens on this port.
+  return `[limits]\n${Object.entries(limits).map(([name, value]) => `${name} = ${value}\n`).join("")}` +
+    upstream("chaos", url) + upstream("nowhere", "http://127.0.0.1:2");
 }
 
 /** In picodollars. */
@@ -45,7 +48,8 @@ export function modelOf({ json, target }: UpstreamRequest): string {
  * - `whole`: the reply comes whole, after delays
  * - `error`: an HTTP error, which costs nothing
  * - `cut`: the provider closes the connection after some of the body, or before the head
- * - `left`: the client leaves when it has some of the body or, without a stream, when the provider has the request
+ * - `left`: the client leaves when it has some of a stream, which the provider holds then; or when the provider has the
+ *   request, which it answers all the same: not every runtime tells a server that its client has left by then
  */
 export interface Fate {
   readonly kind: "whole" | "error" | "cut" | "left";
@@ -54,7 +58,7 @@ export interface Fate {
   readonly status: number;
   /** Characters that make the request longer. */
   readonly padding: number;
-  /** Of the reply's body, before it breaks off; 0: not even its head comes. */
+  /** Of the reply's body, before it breaks off; 0: before its head. */
   readonly afterBytes: number;
   readonly delayMs: number;
 }
@@ -65,16 +69,6 @@ const LONG_TEXT = "tok ".repeat(MOST_OUTPUT);
 /** Whoever has so many bytes has not got the whole of any format's stream with the long text, or of any whole reply. */
 const MOST_STREAM_BYTES = 2500;
 const MOST_WHOLE_BYTES = 100;
-/** A piece of a stream has up to 12 characters of the text, which are 3 tokens here. */
-const TOKENS_PER_PIECE = 3;
-/** The pieces of a stream before its text begins. */
-const PIECES_BEFORE: Readonly<Record<DialectId, number>> = {
-  anthropic: 3,
-  openai_chat: 1,
-  openai_responses: 4,
-  gemini: 0,
-};
-
 const ERRORS = [400, 401, 404, 429, 500, 503, 529];
 
 /** Each call asks for a model of its own, so its name tells it apart in the ledger and at the provider. */
@@ -82,7 +76,7 @@ export class Chaos {
   readonly seed: number;
   /** What the provider has charged, in picodollars, by the call's model; 0 for an error. */
   readonly charged = new Map<string, number>();
-  /** The usage that whole replies told. */
+  /** What a reply tells at its end, if that comes. */
   readonly told = new Map<string, Usage>();
   /** How often each call came to the provider. */
   readonly seen = new Map<string, number>();
@@ -116,27 +110,21 @@ export class Chaos {
     this.seen.set(model, (this.seen.get(model) ?? 0) + 1);
     this.#waiting.get(model)?.();
     const fate = this.fateOf(model);
-    const { kind, format, status, afterBytes, delayMs } = fate;
+    const { kind, format, streamed, status, delayMs } = fate;
     const breaks = kind === "cut" || kind === "left";
-    const usage = breaks && request.streamed ? this.#brokenUsage(model, request) : this.#usage(model, request, format);
-    const charge = (output: number) => this.charged.set(model, priceOf({ ...usage, output }));
-    if (kind === "error") this.charged.set(model, 0);
-    else charge(breaks && request.streamed ? 0 : usage.output);
-    if (kind === "whole") this.told.set(model, usage);
+    const usage = this.#usage(model, request, format);
+    this.told.set(model, usage);
+    // For what broke off it charges all the same.
+    this.charged.set(model, kind === "error" ? 0 : priceOf(usage));
     const delay = () => new Promise<void>((resolve) => setTimeout(resolve, delayMs));
     return {
       status,
       usage,
-      text: request.streamed && breaks ? LONG_TEXT : LONG_TEXT.slice(0, 1 + delayMs * 6),
-      splits: request.streamed ? undefined : [50],
-      fault: breaks ? this.#faultOf(fate) : undefined,
+      text: breaks ? LONG_TEXT : LONG_TEXT.slice(0, 1 + delayMs * 6),
+      splits: streamed ? undefined : [50],
+      fault: faultOf(fate),
       beforeHead: delay,
-      beforePiece: (index) => {
-        // What was sent whole before this piece. A provider charges a stream that broke off for what it sent.
-        if (breaks && request.streamed) charge(Math.max(0, index - PIECES_BEFORE[format]) * TOKENS_PER_PIECE);
-        // The pieces of whole replies only: a stream that breaks off must not depend on when.
-        if (kind === "whole" && index === 4 && afterBytes > 0) return delay();
-      },
+      beforePiece: (index) => index === 4 ? delay() : undefined,
     };
   };
 
@@ -166,11 +154,6 @@ export class Chaos {
     }
   }
 
-  #faultOf({ kind, afterBytes }: Fate): UpstreamReply["fault"] {
-    if (afterBytes === 0) return { kind: kind === "cut" ? "refuse" : "hang" };
-    return { kind: kind === "cut" ? "cut" : "stall", afterBytes };
-  }
-
   /** Never more input than the request has bytes, nor more output than it allows. */
   #usage(model: string, { body }: UpstreamRequest, format: DialectId): Usage {
     const draw = (what: string, most: number) => Math.floor(this.#draw(model, what) * (most + 1));
@@ -189,17 +172,16 @@ export class Chaos {
     };
   }
 
-  /** When a stream breaks before its counts are told, the gateway goes by 4 bytes for a token of the input. */
-  #brokenUsage(model: string, { body }: UpstreamRequest): Usage {
-    const input = Math.floor(this.#draw(model, "input") * body.length / 4);
-    return { input, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
-  }
-
   /** A number from 0 up to 1 that follows from the seed and the words. */
   #draw(...words: string[]): number {
     const digest = createHash("sha256").update([this.seed, ...words].join(" ")).digest();
     return digest.readUInt32LE(0) / 2 ** 32;
   }
+}
+
+function faultOf({ kind, afterBytes }: Fate): UpstreamReply["fault"] {
+  if (kind === "cut") return afterBytes === 0 ? { kind: "refuse" } : { kind: "cut", afterBytes };
+  if (kind === "left" && afterBytes > 0) return { kind: "stall", afterBytes };
 }
 
 /** Runs `test` with a seed of its own, or that of GOCORE_CHAOS_SEED, and names it when the test fails. */

@@ -179,6 +179,14 @@ Deno.test("whoever gives up ends the connection, and gets back the reason", asyn
   equal(await upstream.requests[0]!.ended, "client_gone");
 });
 
+Deno.test("a request is sent once, also when a connection that is used again breaks after it", async () => {
+  await using upstream = startFakeUpstream((_, index) => index === 0 ? {} : { fault: { kind: "refuse" } });
+  const ask = () => askUpstream(upstreamAt(upstream.url))(asked(), never());
+  await (await ask()).bytes();
+  await rejects(ask());
+  equal(upstream.requests.length, 2);
+});
+
 Deno.test("only a failure before anything was sent counts as never connected", async () => {
   const failureOf = async (url: string, search = "") => {
     const failure = await askUpstream(upstreamAt(url))(asked({ search }), never()).catch((error) => error);

@@ -115,20 +115,24 @@ Deno.test("take() counts budget refusals and waits from 0, and nothing of other 
   deepEqual(await samplesOf(metrics, "gocore_gateway_calls_total"), []);
 });
 
-Deno.test("take() puts times into buckets, in seconds", async () => {
+Deno.test("take() puts times into buckets, in seconds, and leaves out those that a call has not", async () => {
   const metrics = await createMetrics();
   metrics.take(answered());
   metrics.take(answered({ duration_ms: 5_000_000, first_byte_ms: null, overhead_ms: 3 }));
+  metrics.take(
+    answered({ duration_ms: 1000, outcome: "unreachable", status: null, first_byte_ms: null, overhead_ms: 0 }),
+  );
   const counts = async (name: string) =>
     (await samplesOf(metrics, `gocore_gateway_${name}`)).map((line) => line.replace(/^.*?(le="|_sum|_count)/, "$1"));
   const before = (bounds: number[], count: number) =>
     bounds.map((bound) => `le="${bound}",upstream="anthropic"} ${count}`);
   deepEqual(await counts("call_duration_seconds"), [
-    ...before([0.25, 0.5, 1, 2], 0),
-    ...before([4, 8, 16, 32, 64, 128, 300, 600, 1800, 3600], 1),
-    'le="+Inf",upstream="anthropic"} 2',
-    '_sum{upstream="anthropic"} 5003',
-    '_count{upstream="anthropic"} 2',
+    ...before([0.25, 0.5], 0),
+    ...before([1, 2], 1),
+    ...before([4, 8, 16, 32, 64, 128, 300, 600, 1800, 3600], 2),
+    'le="+Inf",upstream="anthropic"} 3',
+    '_sum{upstream="anthropic"} 5004',
+    '_count{upstream="anthropic"} 3',
   ]);
   deepEqual(await counts("first_byte_seconds"), [
     ...before([0.1, 0.25, 0.5], 0),

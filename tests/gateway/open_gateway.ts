@@ -57,6 +57,7 @@ export interface CallRow {
   readonly reasoning: number | null;
   readonly cost: number | null;
   readonly cost_source: string | null;
+  readonly counted: number | null;
   readonly attempts: number | null;
 }
 
@@ -76,10 +77,10 @@ export interface OpenGateway extends AsyncDisposable {
 /** Without an upstream in `changes`: one at `url`. */
 export async function openGateway(
   url: string,
-  changes: Partial<GatewaySettings> & { readonly now?: () => number } = {},
+  changes: Partial<GatewaySettings> & { readonly now?: () => number; readonly monotonicMs?: () => number } = {},
 ): Promise<OpenGateway> {
   const dir = await Deno.makeTempDir();
-  const { now = Date.now, ...given } = changes;
+  const { now = Date.now, monotonicMs = () => performance.now(), ...given } = changes;
   const settings: GatewaySettings = {
     ...DEFAULT_SETTINGS,
     port: 0,
@@ -102,7 +103,7 @@ export async function openGateway(
       }
     },
     now,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
   });
   return {
     url: gateway.url,

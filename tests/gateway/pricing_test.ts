@@ -294,6 +294,7 @@ Deno.test("a whole reply without counts: the input as estimated, a token for 4 b
     usageSource: "estimated",
     costUsd: 250 * 3e-6 + 101 * 15e-6,
     costSource: "estimated",
+    mayHaveCostMore: false,
   });
 });
 
@@ -320,6 +321,7 @@ Deno.test("a stream that was cut before anything came: the input alone", async (
       usageSource: "estimated",
       costUsd: 250 * 3e-6,
       costSource: "estimated",
+      mayHaveCostMore: true,
     });
   }
 });
@@ -332,12 +334,18 @@ Deno.test("a stream that ended inside with an error has counts of its beginning 
 
 Deno.test("a client that left after the last counts is charged for exactly those", async () => {
   const charge = await charged({ ending: "cut" });
-  deepEqual(charge, { usage: USAGE, usageSource: "provider", costUsd: 3, costSource: "list" });
+  deepEqual(charge, {
+    usage: USAGE,
+    usageSource: "provider",
+    costUsd: 3,
+    costSource: "list",
+    mayHaveCostMore: false,
+  });
 });
 
 Deno.test("a reply in one piece that was cut costs all that was reserved, or nobody knows", async () => {
   const call = { ...CALL, streamed: false };
-  const rest = { usage: undefined, usageSource: "absent" } as const;
+  const rest = { usage: undefined, usageSource: "absent", mayHaveCostMore: true } as const;
   deepEqual(await charged({ ending: "cut", call, reading: undefined }), {
     ...rest,
     costUsd: 0.5,
@@ -353,11 +361,17 @@ Deno.test("a reply in one piece that was cut costs all that was reserved, or nob
 Deno.test("a reply in one piece that was cut costs what its head said, when it did", async () => {
   const headers = new Headers({ "x-litellm-response-cost": "0.125" });
   const charge = await charged({ ending: "cut", call: { ...CALL, streamed: false }, reading: undefined, headers });
-  deepEqual([charge.costUsd, charge.costSource], [0.125, "provider"]);
+  deepEqual([charge.costUsd, charge.costSource, charge.mayHaveCostMore], [0.125, "provider", false]);
 });
 
 Deno.test("a refused call costs nothing, also when its price is unknown; one with counts costs those", async () => {
-  const nothing = { usage: undefined, usageSource: "absent", costUsd: 0, costSource: "provider" } as const;
+  const nothing = {
+    usage: undefined,
+    usageSource: "absent",
+    costUsd: 0,
+    costSource: "provider",
+    mayHaveCostMore: false,
+  } as const;
   deepEqual(await charged({ ending: "refused", reading: undefined }), nothing);
   deepEqual(await charged({ ending: "refused", reading: NOTHING_READ, ...target("nobody", "openai") }), nothing);
   deepEqual(await charged({ ending: "refused" }), {
@@ -365,7 +379,21 @@ Deno.test("a refused call costs nothing, also when its price is unknown; one wit
     usageSource: "provider",
     costUsd: 3,
     costSource: "list",
+    mayHaveCostMore: false,
   });
+});
+
+Deno.test("a stream without its last counts may have cost more, unless it named its cost", async () => {
+  const usage = { input: 40, cacheRead: 0, cacheWrite: 0, output: 1, reasoning: 0 };
+  const begun = { ...outputBytes(300), usage };
+  const cases: [string, Partial<EndedCall>, boolean][] = [
+    ["cut", { ending: "cut", reading: begun }, true],
+    ["cut, of unknown price", { ...target("nobody", "openai"), ending: "cut", reading: begun }, true],
+    ["ended inside with an error", { reading: { ...begun, isComplete: true, errorType: "overloaded" } }, true],
+    ["cut after it named its cost", { ending: "cut", reading: { ...begun, costUsd: 0.25 } }, false],
+    ["whole", { reading: { ...begun, usageIsFinal: true } }, false],
+  ];
+  for (const [name, call, expected] of cases) equal((await charged(call)).mayHaveCostMore, expected, name);
 });
 
 Deno.test("an unknown price stays unknown when counts are estimated", async () => {

@@ -84,6 +84,7 @@ require_key = true
 token_env = "MY_TOKEN"
 allowed_hosts = ["gateway.internal"]
 unknown_price = "allow"
+cut_streams = "estimate"
 assumed_output_tokens = 4096
 attempts = 3
 [caps]
@@ -136,6 +137,7 @@ max_tokens = 8192
       token: "tok",
       allowedHosts: ["gateway.internal"],
       unknownPrice: "allow",
+      cutStreams: "estimate",
       assumedOutputTokens: 4096,
       attempts: 3,
       caps: { run: 5, worker: 1.5, key: 1, day: 0 },
@@ -196,7 +198,7 @@ Deno.test("flags come before variables, variables before the file", async () => 
       host: "localhost",
       port: 0,
       ledger: ":memory:",
-      run: "flag",
+      run: "_flag",
       capRun: 0,
       capWorker: 2,
       capKey: 3,
@@ -210,7 +212,7 @@ Deno.test("flags come before variables, variables before the file", async () => 
       host: "localhost",
       port: 0,
       ledger: ":memory:",
-      run: "flag",
+      run: "_flag",
       requireKey: true,
       token: "from-flag",
       caps: { run: 0, worker: 2, key: 3, day: 1 },
@@ -436,7 +438,9 @@ Deno.test("each mistake in the file is told with line, key, need and finding", a
       "2: limits.queue_seconds: need a number of seconds from 0 to 2147483, found 9000000000",
     ],
     ["unknown_price = 'alow'", '1: unknown_price: need one of refuse, allow, found "alow"'],
+    ["cut_streams = true", "1: cut_streams: need one of reservation, estimate, found true"],
     ["require_key = 1", "1: require_key: need true or false, found 1"],
+    ["run = '..'", '1: run: need a name of letters, digits, ".", "_" and "-", found another text'],
     ["run = '../x'", '1: run: need a name of letters, digits, ".", "_" and "-", found another text'],
     ["attempts = 0", "1: attempts: need a whole number of 1 or more, found 0"],
     [

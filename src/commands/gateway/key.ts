@@ -1,11 +1,10 @@
 /** `gocore gateway key`: makes, ends and lists virtual keys in the ledger, where gateways look them up for each call. */
 import { Failure } from "../../failure.ts";
-import type { KeyRecord } from "../../gateway/ledger/keys.ts";
-import { isRunName, isWorkerName } from "../../gateway/names.ts";
+import { isVirtualKey, type KeyRecord, requireNames } from "../../gateway/ledger/keys.ts";
 import type { Ledger } from "../../gateway/ledger/ledger.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
 import type { Io } from "../../terminal/io.ts";
-import { withLedger } from "./known_ledger.ts";
+import { withLedger } from "./with_ledger.ts";
 
 export interface IssueFlags {
   readonly run: string;
@@ -21,21 +20,13 @@ export interface IssueFlags {
 export async function issueKey(flags: IssueFlags, io: Io): Promise<number> {
   const { run, worker, cap: capUsd, lease: leaseMs } = flags;
   // The ledger would say so too, but only after it was made.
-  requireName("--run", run, isRunName(run));
-  requireName("--worker", worker, isWorkerName(worker));
+  requireNames(flags);
   const { id, key } = await withLedger(flags, { io, make: true }, (ledger) => {
     return ledger.issueKey({ run, worker, capUsd, leaseMs });
   });
   await io.stdout.write(`${key}\n`);
   await io.stderr.write(`The key's id is ${id}\n`);
   return 0;
-}
-
-function requireName(flag: string, name: string, fits: boolean): void {
-  if (fits) return;
-  throw new Failure("usage", `Cannot use ${flag} ${JSON.stringify(name)}: it is no name for a run or a worker`, {
-    hints: ['Use letters, digits, ".", "_" and "-" alone, and no more than 64 of them'],
-  });
 }
 
 export interface EndFlags {
@@ -65,7 +56,7 @@ function endingOf({ id, run, worker }: EndFlags): (ledger: Ledger) => number {
     const finding = worker === undefined ? "None was named" : "--worker is no name without --run";
     throw new Failure("usage", `Which keys? ${finding}`, { hints });
   }
-  if (id.startsWith("gck_")) {
+  if (isVirtualKey(id)) {
     throw new Failure("usage", "Cannot end a key by the key itself: its id is needed", { hints });
   }
   return (ledger) => {

@@ -2,7 +2,7 @@
 import { Failure } from "../../failure.ts";
 import { formatReport, type ReportField } from "../../gateway/ledger/report.ts";
 import type { Io } from "../../terminal/io.ts";
-import { withLedger } from "./known_ledger.ts";
+import { withLedger } from "./with_ledger.ts";
 import { parseMomentMs } from "./time_text.ts";
 
 export interface ReportFlags {

@@ -5,7 +5,7 @@ import { Failure, messageOf } from "../../failure.ts";
 const headers = z.record(z.string(), z.string());
 
 /** What a call asked and what was answered, without secrets. */
-export const exchangeSchema = z.strictObject({
+const exchangeSchema = z.strictObject({
   version: z.literal(1),
   run: z.string(),
   worker: z.string(),

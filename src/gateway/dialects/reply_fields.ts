@@ -4,7 +4,7 @@ import { providerCost } from "../../models/price.ts";
 import type { Usage } from "../../models/usage.ts";
 import type { ReplyReading } from "../dialect.ts";
 
-export type Draft<T> = { -readonly [Key in keyof T]: T[Key] };
+type Draft<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A reading that is filled in as the reply comes. */
 export type DraftReading = Draft<ReplyReading> & { finishReasons: string[] };

@@ -55,6 +55,8 @@ export interface Settlement {
   /** Null: nobody knows, and never 0. */
   readonly cost: Picodollars | null;
   readonly costSource: CostSource;
+  /** It may have cost as much as was held back for it, and caps count that; a cost that nobody knows always may. */
+  readonly mayHaveCostMore: boolean;
   /** Attempts at upstreams, retries and fallbacks included. */
   readonly attempts: number;
   readonly durationMs: number;
@@ -70,7 +72,7 @@ export interface BudgetRefusal {
   /** The run, `run/worker`, the key's id, or the day (`2026-11-21`, UTC). */
   readonly scopeId: string;
   readonly capUsd: number;
-  /** Includes what had been held back for ended calls whose cost nobody knows. */
+  /** Includes what had been held back for ended calls that may have cost that much. */
   readonly spentUsd: number;
   /** Held back for other calls that are under way. */
   readonly reservedUsd: number;

@@ -15,6 +15,11 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** The latest time that a Date can hold, in milliseconds since 1970. */
 const LATEST_MS = 8.64e15;
 
+/** Whether it calls itself a virtual key; an id of one does not. */
+export function isVirtualKey(credential: string): boolean {
+  return credential.startsWith(PREFIX);
+}
+
 export interface KeyRequest {
   readonly run: string;
   readonly worker: string;
@@ -79,8 +84,7 @@ export class VirtualKeys {
 
   /** Throws a `Failure` of kind `usage` for a name, a cap or a lease that cannot be. */
   issue({ run, worker, capUsd, leaseMs }: KeyRequest): IssuedKey {
-    requireName("run", run, isRunName(run), 128);
-    requireName("worker", worker, isWorkerName(worker), 64);
+    requireNames({ run, worker });
     if (capUsd !== undefined && !(capUsd >= 0)) {
       throw new Failure("usage", `Cannot issue a key with a cap of ${capUsd}: need an amount in USD, 0 or more`);
     }
@@ -164,10 +168,17 @@ export class VirtualKeys {
   }
 }
 
-function requireName(what: string, name: string, fits: boolean, longest: number): void {
-  if (fits) return;
-  const need = `need 1 to ${longest} letters, digits, ".", "_" or "-"`;
-  throw new Failure("usage", `Cannot issue a key for the ${what} "${name.slice(0, 200)}": ${need}`);
+/** Throws a `Failure` of kind `usage` for a name that no run, or no worker, can have. */
+export function requireNames({ run, worker }: Pick<KeyRequest, "run" | "worker">): void {
+  if (!isRunName(run)) throw nameFailure("run", run, 128);
+  if (!isWorkerName(worker)) throw nameFailure("worker", worker, 64);
+}
+
+function nameFailure(what: string, name: string, longest: number): Failure {
+  const shown = JSON.stringify(name.slice(0, 200));
+  return new Failure("usage", `Cannot issue a key for the ${what} ${shown}: it is no name that a ${what} can have`, {
+    hints: [`Use 1 to ${longest} letters, digits, ".", "_" and "-", but not "." or ".." alone`],
+  });
 }
 
 function hashOf(key: string): string {

@@ -39,7 +39,7 @@ export interface LedgerOptions {
 export interface Spending {
   /** Null: no cap. */
   readonly capUsd: number | null;
-  /** Includes what had been held back for ended calls whose cost nobody knows, since they may have cost that much. */
+  /** Includes what had been held back for ended calls that may have cost that much. */
   readonly spentUsd: number;
   readonly reservedUsd: number;
   readonly openCalls: number;
@@ -125,7 +125,7 @@ export class Ledger implements Disposable {
       this.#endCall = database.prepare(
         `UPDATE call SET ended_ms = ?, outcome = ?, status = ?, answered_model = ?, usage_source = ?, input = ?,
           cache_read = ?, cache_write = ?, cache_write_1h = ?, output = ?, reasoning = ?, web_searches = ?, cost = ?,
-          cost_source = ?, attempts = ?, duration_ms = ?, first_byte_ms = ? WHERE id = ?`,
+          cost_source = ?, counted = ?, attempts = ?, duration_ms = ?, first_byte_ms = ? WHERE id = ?`,
       );
       this.#openOf = database.prepare("SELECT id FROM call WHERE process = ? AND ended_ms IS NULL");
       this.#otherProcesses = database.prepare("SELECT * FROM process WHERE id IS NOT ?");
@@ -383,7 +383,9 @@ export class Ledger implements Disposable {
     const call = this.#findOpen.get(callId) as OpenCall | undefined;
     if (call === undefined) return;
     const { outcome, status, answeredModel, usage, usageSource, cost, costSource } = settlement;
-    this.#record(callId, call, cost, [
+    const reserved = call.reserved ?? 0;
+    const counted = settlement.mayHaveCostMore ? Math.max(cost ?? 0, reserved) : cost ?? reserved;
+    this.#record(callId, { call, cost, counted }, [
       endedMs,
       outcome,
       status,
@@ -392,6 +394,7 @@ export class Ledger implements Disposable {
       ...countsOf(usage),
       cost,
       costSource,
+      counted,
       settlement.attempts,
       settlement.durationMs,
       settlement.firstByteMs,
@@ -404,14 +407,20 @@ export class Ledger implements Disposable {
     const { reserved } = call;
     const source = reserved === null ? "unknown" : "estimated";
     const unseen = [null, null, "absent", ...countsOf(undefined)] as const;
-    this.#record(callId, call, reserved, [this.#options.now(), "lost", ...unseen, reserved, source, null, null, null]);
-    return reserved ?? 0;
+    const counted = reserved ?? 0;
+    const ending = [this.#options.now(), "lost", ...unseen, reserved, source, counted, null, null, null];
+    this.#record(callId, { call, cost: reserved, counted }, ending);
+    return counted;
   }
 
-  #record(callId: string, call: OpenCall, cost: Picodollars | null, ending: readonly (string | number | null)[]): void {
+  #record(
+    callId: string,
+    { call, cost, counted }: { call: OpenCall; cost: Picodollars | null; counted: Picodollars },
+    ending: readonly (string | number | null)[],
+  ): void {
     this.#endCall.run(...ending, callId);
     this.#sums.add(scopesOf(call, call.day), {
-      settled: BigInt(cost ?? call.reserved ?? 0),
+      settled: BigInt(counted),
       reserved: -BigInt(call.reserved ?? 0),
       openCalls: -1n,
       unknownCalls: cost === null ? 1n : 0n,
@@ -528,13 +537,13 @@ export class Ledger implements Disposable {
       try {
         this.#transaction(() => this.#end(ending));
         this.#pending.delete(ending.callId);
+        this.#wake();
       } catch (error) {
         this.#wait(ending, error);
         // Each further one would wait for the lock again; any other problem may be that of this one alone.
         if (isLocked(error)) break;
       }
     }
-    this.#wake();
   }
 
   #wait(ending: PendingSettlement, error: unknown): void {

@@ -2,9 +2,10 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { CostSource } from "../../models/usage.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
+import { amountSumColumns, readAmountSum } from "./amount_sum.ts";
 import { toUsd } from "./picodollars.ts";
 
-export const REPORT_FIELDS = ["run", "worker", "model", "day", "upstream"] as const;
+const REPORT_FIELDS = ["run", "worker", "model", "day", "upstream"] as const;
 export type ReportField = typeof REPORT_FIELDS[number];
 
 export interface ReportQuery {
@@ -42,6 +43,8 @@ export interface ReportSums {
   readonly estimated_usd: number;
   /** Held back for the open calls. */
   readonly reserved_usd: number;
+  /** What caps count beyond `cost_usd` for ended calls that may have cost more. */
+  readonly held_usd: number;
   /** Ended calls whose cost nobody knows. */
   readonly unknown_calls: number;
 }
@@ -58,11 +61,6 @@ export interface Report {
 /** The most certain first. */
 const SOURCES: readonly CostSource[] = ["provider", "user", "list", "estimated", "unknown"];
 
-// Amounts as whole dollars and the rest: a sum may need more than 64 bits, and SQLite refuses it then.
-const sumOf = (amount: string, condition: string, name: string) =>
-  ["/", "%"].map((operator, i) =>
-    `coalesce(sum(${amount} ${operator} 1000000000000) FILTER (WHERE ${condition}), 0) AS ${name}_${["usd", "rest"][i]}`
-  ).join(", ");
 const SUMS = [
   "count(*) AS calls",
   "count(*) FILTER (WHERE outcome = 'answered') AS answered",
@@ -72,9 +70,10 @@ const SUMS = [
     `coalesce(sum(${part}), 0) AS ${part}`
   ),
   "count(cost) AS priced",
-  sumOf("cost", "cost IS NOT NULL", "cost"),
-  sumOf("cost", "cost_source = 'estimated'", "estimated"),
-  sumOf("reserved", "ended_ms IS NULL", "reserved"),
+  amountSumColumns("cost", "cost IS NOT NULL", "cost"),
+  amountSumColumns("cost", "cost_source = 'estimated'", "estimated"),
+  amountSumColumns("reserved", "ended_ms IS NULL", "reserved"),
+  amountSumColumns("counted - coalesce(cost, 0)", "ended_ms IS NOT NULL", "held"),
   "count(*) FILTER (WHERE ended_ms IS NOT NULL AND cost IS NULL) AS unknown_calls",
   `max(CASE cost_source ${SOURCES.map((source, rank) => `WHEN '${source}' THEN ${rank}`).join(" ")} END) AS source`,
 ].join(", ");
@@ -140,6 +139,7 @@ const SUM_NAMES = {
   cost_source: "source",
   estimated_usd: "estimated",
   reserved_usd: "reserved",
+  held_usd: "held",
   unknown_calls: "unknown",
 } as const satisfies Record<keyof ReportSums, string>;
 const SUM_KEYS = Object.keys(SUM_NAMES) as (keyof ReportSums)[];
@@ -188,8 +188,7 @@ function csvCell(value: string | number | null | undefined): string {
 
 function sumsIn(row: Record<string, unknown>): ReportSums {
   const count = (name: string) => Number(row[name]);
-  const usd = (name: string) =>
-    toUsd((row[`${name}_usd`] as bigint) * 1_000_000_000_000n + (row[`${name}_rest`] as bigint));
+  const usd = (name: string) => toUsd(readAmountSum(row, name));
   const unknownCalls = count("unknown_calls");
   return {
     calls: count("calls"),
@@ -205,6 +204,7 @@ function sumsIn(row: Record<string, unknown>): ReportSums {
     cost_source: row.source === null ? null : SOURCES[count("source")]!,
     estimated_usd: usd("estimated"),
     reserved_usd: usd("reserved"),
+    held_usd: usd("held"),
     unknown_calls: unknownCalls,
   };
 }

@@ -1,5 +1,6 @@
 /** The running sums that caps are compared with: per run, worker, key and day; they follow from the calls. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { amountSumColumns, readAmountSum } from "./amount_sum.ts";
 import type { BudgetScope, Caller } from "./entry.ts";
 import { toUsd } from "./picodollars.ts";
 
@@ -11,7 +12,7 @@ export interface Scope {
 
 /** Amounts in picodollars. */
 export interface Sums {
-  /** What ended calls count for: their cost or, when nobody knows it, what had been held back for them. */
+  /** What ended calls count for: their cost or, when they may have cost more, what had been held back for them. */
   readonly settled: bigint;
   /** Held back for calls that are under way. */
   readonly reserved: bigint;
@@ -28,12 +29,9 @@ export function scopesOf({ run, worker, keyId }: Caller, day: string): Scope[] {
   return [{ kind: "run", id: run }, { kind: "worker", id: `${run}/${worker}` }, ...key, { kind: "day", id: day }];
 }
 
-// A sum of 64-bit numbers may need more than 64 bits, and SQLite refuses it then: whole dollars and the rest apart.
-const sumOf = (amount: string, name: string) =>
-  `sum((${amount}) / 1000000000000) AS ${name}_usd, sum((${amount}) % 1000000000000) AS ${name}_rest`;
 const RECOMPUTE = `SELECT run, worker, key_id, day,
-  ${sumOf("iif(ended_ms IS NULL, 0, coalesce(cost, reserved, 0))", "settled")},
-  ${sumOf("iif(ended_ms IS NULL, coalesce(reserved, 0), 0)", "reserved")},
+  ${amountSumColumns("counted", "ended_ms IS NOT NULL", "settled")},
+  ${amountSumColumns("reserved", "ended_ms IS NULL", "reserved")},
   sum(ended_ms IS NULL) AS open_calls,
   sum(ended_ms IS NOT NULL AND cost IS NULL) AS unknown_calls
 FROM call GROUP BY run, worker, key_id, day`;
@@ -102,8 +100,8 @@ export class ScopeSums {
     for (const row of this.#recompute.all()) {
       const caller = { run: row.run as string, worker: row.worker as string, keyId: row.key_id as string | null };
       const more = {
-        settled: joined(row.settled_usd, row.settled_rest),
-        reserved: joined(row.reserved_usd, row.reserved_rest),
+        settled: readAmountSum(row, "settled"),
+        reserved: readAmountSum(row, "reserved"),
         openCalls: row.open_calls as bigint,
         unknownCalls: row.unknown_calls as bigint,
       };
@@ -132,8 +130,4 @@ function sumsIn(row: Record<string, unknown>): Sums {
     openCalls: row.open_calls as bigint,
     unknownCalls: row.unknown_calls as bigint,
   };
-}
-
-function joined(usd: unknown, rest: unknown): bigint {
-  return (usd as bigint) * 1_000_000_000_000n + (rest as bigint);
 }

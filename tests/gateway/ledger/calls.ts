@@ -24,6 +24,7 @@ export const end = (cost: number | null, part: Partial<Settlement> = {}): Settle
   usageSource: "provider",
   cost,
   costSource: cost === null ? "unknown" : "list",
+  mayHaveCostMore: false,
   attempts: 1,
   durationMs: 12.5,
   firstByteMs: 3,

@@ -17,7 +17,7 @@ const GATEWAYS = [0, 1] as const;
 type Step =
   | { do: "reserve"; gateway: 0 | 1; run: string; worker: string; key: number | null; amount: number | null }
   | { do: "move"; gateway: 0 | 1; call: number; amount: number | null }
-  | { do: "settle"; gateway: 0 | 1; call: number; cost: number | null }
+  | { do: "settle"; gateway: 0 | 1; call: number; cost: number | null; mayHaveCostMore: boolean }
   | { do: "issue"; gateway: 0 | 1; run: string; worker: string; hasCap: boolean; leaseMs: number | undefined }
   | { do: "renew"; gateway: 0 | 1; key: number }
   | { do: "end"; gateway: 0 | 1; key: number }
@@ -43,7 +43,16 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("move" as const), gateway, call: nth, amount }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant("settle" as const), gateway, call: nth, cost: amount }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("settle" as const),
+      gateway,
+      call: nth,
+      cost: amount,
+      mayHaveCostMore: fc.boolean(),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -69,6 +78,8 @@ interface ModelCall {
   reserved: number | null;
   ended: boolean;
   cost: number | null;
+  /** What it counts for once it has ended. */
+  counted: number;
 }
 
 interface ModelKey {
@@ -141,6 +152,7 @@ class World {
     for (const lost of this.calls.filter((known) => !known.ended && isLost(known.holder))) {
       lost.ended = true;
       lost.cost = lost.reserved;
+      lost.counted = lost.reserved ?? 0;
     }
   }
 
@@ -155,7 +167,7 @@ class World {
     const open = within.filter(({ ended }) => !ended);
     const ended = within.filter(({ ended }) => ended);
     return {
-      spent: add(ended, ({ cost, reserved }) => cost ?? reserved ?? 0),
+      spent: add(ended, ({ counted }) => counted),
       reserved: add(open, ({ reserved }) => reserved ?? 0),
       open: open.length,
       unknown: ended.filter(({ cost }) => cost === null).length,
@@ -210,10 +222,13 @@ function take(world: World, step: Step): void {
   } else if (step.do === "settle") {
     const known = pick(world.calls, step.call);
     if (known === undefined) return;
-    ledger.settle(known.id, end(step.cost));
+    const { cost, mayHaveCostMore } = step;
+    ledger.settle(known.id, end(cost, { mayHaveCostMore }));
     if (known.ended) return;
     known.ended = true;
-    known.cost = step.cost;
+    known.cost = cost;
+    const most = Math.max(cost ?? 0, known.reserved ?? 0);
+    known.counted = mayHaveCostMore || cost === null ? most : cost;
   } else if (step.do === "move") {
     const known = pick(world.calls, step.call);
     if (known === undefined || known.ended) return;
@@ -250,6 +265,7 @@ function take(world: World, step: Step): void {
       reserved: step.amount,
       ended: false,
       cost: null,
+      counted: 0,
     });
   }
 }
@@ -270,13 +286,14 @@ function compare(world: World): void {
     }, scopeAndId);
   }
   for (const key of world.keys) equal(one.findKey(key.key).kind, world.keyState(key));
-  const { calls, cost_usd, reserved_usd, unknown_calls, open } = two.report({ by: [] }).totals;
+  const { calls, cost_usd, reserved_usd, held_usd, unknown_calls, open } = two.report({ by: [] }).totals;
   const ended = world.calls.filter(({ ended }) => ended);
   const priced = ended.filter(({ cost }) => cost !== null);
-  deepEqual({ calls, cost_usd, reserved_usd, unknown_calls, open }, {
+  deepEqual({ calls, cost_usd, reserved_usd, held_usd, unknown_calls, open }, {
     calls: world.calls.length,
     cost_usd: ended.length > 0 && priced.length === 0 ? null : toUsd(priced.reduce((sum, { cost }) => sum + cost!, 0)),
     reserved_usd: toUsd(world.calls.reduce((sum, { ended, reserved }) => sum + (ended ? 0 : reserved ?? 0), 0)),
+    held_usd: toUsd(ended.reduce((sum, { counted, cost }) => sum + counted - (cost ?? 0), 0)),
     unknown_calls: ended.length - priced.length,
     open: world.calls.length - ended.length,
   });

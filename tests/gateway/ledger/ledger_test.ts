@@ -149,6 +149,35 @@ Deno.test("an ended call whose cost nobody knows counts at what was held back fo
   deepEqual(ledger.check(), []);
 });
 
+Deno.test("a call that may have cost more counts at what was held back for it, and costs what is estimated", () => {
+  using ledger = open({ caps: { run: 1, worker: 1, day: 1 } });
+  ledger.reserve(call("a"), 0.75 * USD);
+  ledger.settle("a", end(0.25 * USD, { outcome: "cut", costSource: "estimated", mayHaveCostMore: true }));
+  for (const [scope, id] of [["run", "r"], ["worker", "r/w"], ["day", "2026-11-21"]] as const) {
+    deepEqual(ledger.spent({ scope, id }), {
+      capUsd: 1,
+      spentUsd: 0.75,
+      reservedUsd: 0,
+      openCalls: 0,
+      unknownCalls: 0,
+    });
+  }
+  const { cost_usd, estimated_usd, held_usd, reserved_usd } = ledger.report({ by: [] }).totals;
+  deepEqual({ cost_usd, estimated_usd, held_usd, reserved_usd }, {
+    cost_usd: 0.25,
+    estimated_usd: 0.25,
+    held_usd: 0.5,
+    reserved_usd: 0,
+  });
+  equal(ledger.reserve(call("b"), 0.25 * USD + 1).admitted, false);
+  equal(ledger.reserve(call("b"), 0.25 * USD).admitted, true);
+  // One that has cost more than was held back for it already counts as that.
+  ledger.settle("b", end(0.5 * USD, { mayHaveCostMore: true }));
+  equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 1.25);
+  equal(ledger.report({ by: [] }).totals.held_usd, 0.5);
+  deepEqual(ledger.check(), []);
+});
+
 Deno.test("only the first settlement of a call counts, and one of an unknown call is nothing", () => {
   using ledger = open();
   ledger.reserve(call("a"), 1 * USD);
@@ -272,6 +301,7 @@ Deno.test("calls of a process that has died are settled at what was held back fo
         cost_source: "unknown",
         estimated_usd: 0.75,
         reserved_usd: 0,
+        held_usd: 0,
         unknown_calls: 1,
       });
       deepEqual(ledger.check(), []);
@@ -400,6 +430,26 @@ Deno.test("one settlement that can never be written does not keep the others wai
     equal(ledger.pending, 1);
     equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 0.5);
     database.exec("DROP TRIGGER t");
+  }));
+
+Deno.test("a settlement that cannot be written wakes nobody: those who wait would wake each other for ever", () =>
+  inTempDir(async (dir) => {
+    const path = `${dir}/ledger.db`;
+    using ledger = openLedger(path, { now: () => NOON });
+    ledger.reserve(call("a"), 1 * USD);
+    using database = connect(path);
+    database.exec("CREATE TRIGGER t BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'x'); END");
+    ledger.settle("a", end(0.5 * USD));
+    const controller = new AbortController();
+    let isAwake = false;
+    const waiting = ledger.released(controller.signal, 60_000).then(() => isAwake = true);
+    ledger.reserve(call("b"), 0);
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    equal(isAwake, false);
+    database.exec("DROP TRIGGER t");
+    ledger.reserve(call("c"), 0);
+    await waiting;
+    equal(ledger.pending, 0);
   }));
 
 Deno.test("closing settles what is open as lost, and tells and returns what could not be written", () =>

@@ -17,6 +17,7 @@ const NOTHING: ReportSums = {
   cost_source: null,
   estimated_usd: 0,
   reserved_usd: 0,
+  held_usd: 0,
   unknown_calls: 0,
 };
 
@@ -34,7 +35,7 @@ function filled() {
   add(
     "2",
     { run: "a", worker: "x", model: "claude" },
-    end(0.25 * USD, { usage, costSource: "estimated", outcome: "cut" }),
+    end(0.25 * USD, { usage, costSource: "estimated", outcome: "cut", mayHaveCostMore: true }),
   );
   now += 2 * 60 * 60 * 1000;
   add("3", { run: "a", worker: "y", model: "gpt" }, end(1.5 * USD, { usage, costSource: "provider" }));
@@ -78,6 +79,7 @@ Deno.test("calls are added up by what was asked for, the dearest first", () => {
         cost_usd: 0.75,
         cost_source: "estimated",
         estimated_usd: 0.25,
+        held_usd: 1.75,
       },
       {
         run: "a",
@@ -87,6 +89,7 @@ Deno.test("calls are added up by what was asked for, the dearest first", () => {
         answered: 1,
         cost_usd: null,
         cost_source: "unknown",
+        held_usd: 2,
         unknown_calls: 1,
       },
       { run: "b", model: "claude", ...NOTHING, calls: 1, open: 1, reserved_usd: 2 },
@@ -106,6 +109,7 @@ Deno.test("calls are added up by what was asked for, the dearest first", () => {
       cost_source: "unknown",
       estimated_usd: 0.25,
       reserved_usd: 2,
+      held_usd: 3.75,
       unknown_calls: 1,
     },
   });
@@ -147,13 +151,13 @@ Deno.test("the table has aligned columns, totals, six decimals, and a question m
   equal(
     formatReport(ledger.report({ by: ["run", "model"] }), "table"),
     `\
-run    model   calls  ok  failed  open  input  cached  stored  output  reasoning    cost_usd  source     estimated  reserved  unknown
-a      gpt         1   1       0     0    100      20       3      40          5    1.500000  provider    0.000000  0.000000        0
-a      claude      2   1       1     0    200      40       6      80         10    0.750000  estimated   0.250000  0.000000        0
-a      local       1   1       0     0      0       0       0       0          0           ?  unknown     0.000000  0.000000        1
-b      claude      1   0       0     1      0       0       0       0          0    0.000000              0.000000  2.000000        0
------  ------  -----  --  ------  ----  -----  ------  ------  ------  ---------  ----------  ---------  ---------  --------  -------
-total              5   3       1     1    300      60       9     120         15  2.250000+?  unknown     0.250000  2.000000        1
+run    model   calls  ok  failed  open  input  cached  stored  output  reasoning    cost_usd  source     estimated  reserved      held  unknown
+a      gpt         1   1       0     0    100      20       3      40          5    1.500000  provider    0.000000  0.000000  0.000000        0
+a      claude      2   1       1     0    200      40       6      80         10    0.750000  estimated   0.250000  0.000000  1.750000        0
+a      local       1   1       0     0      0       0       0       0          0           ?  unknown     0.000000  0.000000  2.000000        1
+b      claude      1   0       0     1      0       0       0       0          0    0.000000              0.000000  2.000000  0.000000        0
+-----  ------  -----  --  ------  ----  -----  ------  ------  ------  ---------  ----------  ---------  ---------  --------  --------  -------
+total              5   3       1     1    300      60       9     120         15  2.250000+?  unknown     0.250000  2.000000  3.750000        1
 `,
   );
 });
@@ -169,8 +173,8 @@ Deno.test("CSV quotes as RFC 4180 says and has no cell that a spreadsheet would 
   const cellOf = (model: string) => {
     const csv = formatReport(hostile(model), "csv");
     const header = "model,calls,answered,failed,open,input_tokens,cache_read_tokens,cache_write_tokens,output_tokens," +
-      "reasoning_tokens,cost_usd,cost_source,estimated_usd,reserved_usd,unknown_calls\r\n";
-    const rest = ",0,0,0,0,0,0,0,0,0,0,,0,0,0\r\n";
+      "reasoning_tokens,cost_usd,cost_source,estimated_usd,reserved_usd,held_usd,unknown_calls\r\n";
+    const rest = ",0,0,0,0,0,0,0,0,0,0,,0,0,0,0\r\n";
     equal(csv.slice(0, header.length), header);
     equal(csv.slice(-rest.length), rest);
     return csv.slice(header.length, -rest.length);
