@@ -1,5 +1,5 @@
 /** One call's life: it waits for its turn, is admitted against the caps, asked, relayed byte by byte, and settled. */
-import type { EventFact } from "../events/event.ts";
+import type { EventData, EventFact } from "../events/event.ts";
 import { sleepFor } from "../models/retry.ts";
 import type { Answerer, Asked } from "./answerer.ts";
 import { neverConnected } from "./ask_upstream.ts";
@@ -13,7 +13,7 @@ import { toPicodollars, toReservation, toUsd } from "./ledger/picodollars.ts";
 import type { CallEnding, PricedTarget, Pricing } from "./pricing.ts";
 import { type Permit, type RateGate, retryAfterMs } from "./rate_gate.ts";
 import { Refusal } from "./refusal.ts";
-import { createReplyTap, type ReplyTap } from "./reply_tap.ts";
+import { createReplyTap, isEventStream, type ReplyTap } from "./reply_tap.ts";
 import type { GatewaySettings, UpstreamSettings } from "./settings.ts";
 import type { Target } from "./targets.ts";
 
@@ -50,7 +50,7 @@ export interface CallOrder {
 }
 
 /** No reply to one request is longer; a server whose is, is broken or hostile. Streams have no such bound. */
-const MAX_WHOLE_REPLY_BYTES = 64 * 1024 * 1024;
+export const MAX_WHOLE_REPLY_BYTES = 64 * 1024 * 1024;
 /** Trying again may help: the request was not taken, and nothing is charged for it. */
 const RETRYABLE = new Set([408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]);
 /** With these an upstream's `retry-after` is meant for everyone. */
@@ -73,6 +73,7 @@ export class OpenCall {
   /** What the ledger holds back; undefined: not admitted yet. */
   #reservation: { readonly target: Target; readonly usd: number | null } | undefined;
   #permit: Permit | undefined;
+  readonly #toldWaits = new Set<string>();
   #recording: Recording | undefined;
   #firstByteMs: number | null = null;
   #overheadMs = 0;
@@ -144,7 +145,6 @@ export class OpenCall {
     const giveUpMs = this.#services.monotonicMs() + settings.queueTimeoutMs;
     const { signal } = this.#aborter;
     this.#watch.rest();
-    let toldBudget = false;
     while (true) {
       const timeoutMs = Math.max(giveUpMs - this.#services.monotonicMs(), 0);
       this.#permit = await this.#outside(gate.acquire({ upstream: upstream.name, model, tokens }, {
@@ -158,8 +158,7 @@ export class OpenCall {
       if (refusal === undefined) return;
       this.#permit.cancel();
       if (!refusal.mayFitLater || this.#services.monotonicMs() >= giveUpMs) throw this.#refuse(refusal);
-      if (!toldBudget) this.#tellWait("budget", null, 0);
-      toldBudget = true;
+      this.#tellWait("budget", null, 0);
       await this.#outside(ledger.released(signal, giveUpMs - this.#services.monotonicMs()));
     }
   }
@@ -212,11 +211,10 @@ export class OpenCall {
     return new Refusal("budget", budgetMessage(refusal, model), { details: numbers });
   }
 
-  #tellWait(
-    reason: "concurrency" | "requests" | "tokens" | "retry_after" | "budget",
-    waitMs: number | null,
-    ahead: number,
-  ) {
+  #tellWait(reason: EventData<"rate.waiting">["reason"], waitMs: number | null, ahead: number): void {
+    // A call that waits for budget comes back to the gate again and again.
+    if (this.#toldWaits.has(reason)) return;
+    this.#toldWaits.add(reason);
     const { id, caller } = this.#order;
     this.#services.publish({
       type: "rate.waiting",
@@ -288,7 +286,7 @@ export class OpenCall {
   /** What the upstream asks of everyone: how long to wait, in milliseconds. */
   #heed({ status, headers }: Response): number | undefined {
     if (!SLOW_DOWN.has(status)) return undefined;
-    const waitMs = retryAfterMs(headers, status);
+    const waitMs = retryAfterMs(headers, status, this.#services);
     const { upstream, model } = this.#target;
     if (waitMs !== undefined) this.#services.gate.closeUntil({ upstream: upstream.name, model }, waitMs);
     return waitMs;
@@ -298,7 +296,7 @@ export class OpenCall {
 
   #relay(response: Response): Promise<Response> | Response {
     const isStream = response.ok && response.body !== null &&
-      (this.#order.call.streamed || isEventStream(response.headers));
+      (this.#order.call.streamed || isEventStream(response.headers.get("content-type")));
     this.#watch.expect(
       "Nothing came from the upstream, or was taken by the client,",
       this.#services.settings.idleTimeoutMs,
@@ -338,8 +336,7 @@ export class OpenCall {
     const headers = this.#replyHeaders(response);
     const costUsd = this.#end(meter, response, { complete: true });
     if (costUsd !== null) headers.set("x-gocore-cost-usd", plainDecimal(costUsd));
-    const hasNoBody = response.status === 204 || response.status === 205 || response.status === 304;
-    return new Response(hasNoBody ? null : joined(pieces, bytes), { status: response.status, headers });
+    return wholeReply(joined(pieces, bytes), { status: response.status, headers });
   }
 
   #relayStream(response: Response): Response {
@@ -412,7 +409,7 @@ export class OpenCall {
     const told = { status, headers, reading };
     if (!response.ok) return this.#settle("refused", { ...told, outcome: "refused", errorType });
     // Clients hang up as soon as they have what they need, and some upstreams end a broken stream properly.
-    const isWhole = isComplete || how.complete && !isEventStream(headers);
+    const isWhole = isComplete || how.complete && !isEventStream(headers.get("content-type"));
     if (isWhole) return this.#settle("whole", { ...told, outcome: "answered", errorType });
     const outcome = how.complete ? "cut" : outcomeOf(how.reason, "cut");
     return this.#settle("cut", { ...told, outcome, errorType: errorType ?? typeOfError(how.reason) });
@@ -424,7 +421,7 @@ export class OpenCall {
     this.#watch.stop();
     this.#onSettled();
     if (this.#reservation === undefined) {
-      this.#permit?.release(0);
+      this.#permit?.cancel();
       return null;
     }
     const { settings, ledger, pricing, monotonicMs, publish } = this.#services;
@@ -454,7 +451,8 @@ export class OpenCall {
       firstByteMs: this.#firstByteMs,
     });
     const input = usage === undefined ? 0 : usage.input + usage.cacheRead + usage.cacheWrite;
-    this.#permit?.release(outcome === "refused" || outcome === "unreachable" ? 0 : input + (usage?.output ?? 0));
+    // Of a call that was sent without a count of what it used, the estimate stands.
+    this.#permit?.release(ending === "refused" ? 0 : usage && input + usage.output);
     publish({
       type: "model.answered",
       data: {
@@ -564,6 +562,11 @@ const NOT_RELAYED = new Set([
   "upgrade",
 ]);
 
+/** A reply with all of its body; with some statuses there must be none. */
+export function wholeReply(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Headers }): Response {
+  return new Response([204, 205, 304].includes(init.status) ? null : body, init);
+}
+
 /** A reply's headers as they reach the client. */
 export function relayedHeaders(response: Response): Headers {
   const headers = new Headers();
@@ -571,10 +574,6 @@ export function relayedHeaders(response: Response): Headers {
     if (!NOT_RELAYED.has(name) && !name.startsWith("x-gocore-")) headers.append(name, value);
   }
   return headers;
-}
-
-function isEventStream(headers: Headers): boolean {
-  return /^text\/event-stream\b/i.test(headers.get("content-type") ?? "");
 }
 
 function outcomeOf(reason: unknown, otherwise: "cut" | "unreachable" = "unreachable"): EndOfCall["outcome"] {

@@ -11,7 +11,8 @@ const CLOSE_WAIT = "08";
  * earlier. Elsewhere, and for IPv6, nothing is noticed, and a call goes on to its end or its deadline.
  */
 export class DepartedClients {
-  readonly #waiting = new Map<string, () => void>();
+  /** By connection, which can have several requests (HTTP/2). */
+  readonly #waiting = new Map<string, Set<() => void>>();
   #server: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -19,9 +20,13 @@ export class DepartedClients {
   watch(client: Deno.NetAddr, onGone: () => void): () => void {
     const connection = inTable(client);
     if (connection === undefined || this.#server === undefined) return () => {};
-    this.#waiting.set(connection, onGone);
+    const waiting = this.#waiting.get(connection) ?? new Set();
+    this.#waiting.set(connection, waiting.add(onGone));
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
-    return () => this.#forget(connection);
+    return () => {
+      waiting.delete(onGone);
+      if (waiting.size === 0) this.#forget(connection);
+    };
   }
 
   /** @param address where the server listens */
@@ -46,9 +51,10 @@ export class DepartedClients {
     for (const line of table.split("\n")) {
       const [, local = "", client = "", state] = line.trim().split(/\s+/, 4);
       if (state !== CLOSE_WAIT || !local.endsWith(`:${this.#server}`)) continue;
-      const onGone = this.#waiting.get(client);
+      const gone = this.#waiting.get(client);
+      if (gone === undefined) continue;
       this.#forget(client);
-      onGone?.();
+      for (const onGone of gone) onGone();
     }
   }
 }

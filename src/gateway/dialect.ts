@@ -59,8 +59,6 @@ export interface ReplyReader {
 
 export interface Dialect {
   readonly id: DialectId;
-  /** OpenTelemetry's `gen_ai.provider.name` for this format's usual provider. */
-  readonly providerName: "anthropic" | "openai" | "gcp.gemini";
   /**
    * Reads a request's body. `path` is the request's path from the version on (`/v1beta/models/x:generateContent`): some
    * formats have the model there. Throws a `Refusal` (400) when something that the gateway needs is missing.

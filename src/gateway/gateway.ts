@@ -6,13 +6,14 @@ import { Redactor, secretsIn } from "../safety/secrets.ts";
 import { askUpstream, passedOnHeaders, passedOnSearch } from "./ask_upstream.ts";
 import type { Answerer, Asked } from "./answerer.ts";
 import { authorise } from "./authorise.ts";
-import { type CallServices, OpenCall, relayedHeaders } from "./call.ts";
+import { type CallServices, MAX_WHOLE_REPLY_BYTES, OpenCall, relayedHeaders, wholeReply } from "./call.ts";
 import { CallEnded, Deadlines } from "./deadlines.ts";
 import { DepartedClients } from "./departed_clients.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialects } from "./dialects/all.ts";
-import { checkHead, parseBody, readBody } from "./guard.ts";
-import { isLoopback } from "./loopback.ts";
+import { readGeminiPath } from "./dialects/gemini_path.ts";
+import { checkHead, joined, parseBody, readBody } from "./guard.ts";
+import { isLoopback, withoutBrackets } from "./loopback.ts";
 import type { Recorder, RecorderOptions } from "./cassette/recorder.ts";
 import type { Caller } from "./ledger/entry.ts";
 import { type Ledger, openLedger } from "./ledger/ledger.ts";
@@ -35,7 +36,7 @@ export interface Gateway {
 export interface GatewayOptions {
   /** Its secrets are kept out of recordings. */
   readonly env: Readonly<Record<string, string>>;
-  /** Told of every call. Never waited for. */
+  /** Told of every call. Never waited for; must not throw. */
   publish(fact: EventFact): void;
   /** Milliseconds since 1970. */
   now(): number;
@@ -151,12 +152,11 @@ class GatewayServer implements Gateway {
   }
 
   listen(): void {
-    const { settings, publish } = this.#services;
+    const { settings, ledger, publish } = this.#services;
     const { host, port, caps } = settings;
     try {
-      const hostname = host.replace(/^\[(.*)\]$/, "$1");
       this.#server = Deno.serve({
-        hostname,
+        hostname: withoutBrackets(host),
         port,
         onListen: () => {},
         onError: () => new Response(null, { status: 500 }),
@@ -178,6 +178,12 @@ class GatewayServer implements Gateway {
         caps: { run: caps.run ?? null, worker: caps.worker ?? null, key: caps.key ?? null, day: caps.day ?? null },
       },
     });
+    const { lostCalls, lostUsd } = ledger.recovery;
+    if (lostCalls === 0) return;
+    const calls = lostCalls === 1 ? "1 call was" : `${lostCalls} calls were`;
+    const content =
+      `${calls} under way when a gateway died; what was held back for them, ${lostUsd} USD, counts as spent`;
+    publish({ type: "log", data: { level: "warning", content } });
   }
 
   close(): Promise<void> {
@@ -226,7 +232,7 @@ class GatewayServer implements Gateway {
           throw new Refusal("not_found", "This gateway has no such path; it takes calls of models only");
         case "call":
         case "free": {
-          if (this.#closing !== undefined) throw new Refusal("unavailable", "The gateway ends");
+          this.#requireOpen();
           const search = url!.search;
           const caller = authorise(
             { headers: request.headers, search, worker: route.worker },
@@ -250,7 +256,7 @@ class GatewayServer implements Gateway {
     const { dialect, caller } = from;
     const { monotonicMs } = this.#services;
     const beganMs = monotonicMs();
-    const body = await readBody(request, this.#bodyLimits());
+    const body = await this.#readBody(request);
     const outsideMs = monotonicMs() - beganMs;
     const json = parseBody(body);
     const call = dialect.readCall(json, from.path, body.byteLength);
@@ -282,9 +288,9 @@ class GatewayServer implements Gateway {
   /** What costs nothing: it is asked and handed back, without a place in the ledger. */
   async #passThrough(request: Request, from: Origin): Promise<Response> {
     const { settings, recorder, deadlines, answererOf } = this.#services;
-    const body = await readBody(request, this.#bodyLimits());
+    const body = await this.#readBody(request);
     const json = body.byteLength === 0 ? {} : parseBody(body);
-    const model = typeof json.model === "string" ? json.model : modelIn(from.path);
+    const model = typeof json.model === "string" ? json.model : readGeminiPath(from.path)?.model ?? "";
     const asked = this.#asked(request, { ...from, body, json, model, streamed: false });
     const [target] = this.#targets(model === "" ? undefined : model, from.dialect);
     const late = new AbortController();
@@ -295,7 +301,7 @@ class GatewayServer implements Gateway {
     let bytes: Uint8Array<ArrayBuffer>;
     try {
       response = await answererOf(target!)(asked, signal);
-      bytes = new Uint8Array(await response.arrayBuffer());
+      bytes = await readWhole(response);
     } catch (error) {
       if (error instanceof Refusal) throw error;
       if (late.signal.aborted) throw late.signal.reason;
@@ -306,8 +312,7 @@ class GatewayServer implements Gateway {
     recording?.head(response.status, response.headers);
     recording?.chunk(bytes);
     recording?.end({ complete: true });
-    const hasNoBody = response.status === 204 || response.status === 205 || response.status === 304;
-    return new Response(hasNoBody ? null : bytes, { status: response.status, headers: relayedHeaders(response) });
+    return wholeReply(bytes, { status: response.status, headers: relayedHeaders(response) });
   }
 
   #asked(
@@ -326,9 +331,22 @@ class GatewayServer implements Gateway {
     return targetsOf(model, dialect, settings);
   }
 
-  #bodyLimits() {
-    const { maxBodyBytes, requestTimeoutMs } = this.#services.settings;
-    return { maxBytes: maxBodyBytes, timeoutMs: requestTimeoutMs };
+  async #readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+    const { maxBodyBytes: maxBytes, requestTimeoutMs: timeoutMs } = this.#services.settings;
+    try {
+      const body = await readBody(request, { maxBytes, timeoutMs });
+      this.#requireOpen();
+      return body;
+    } catch (error) {
+      // Some runtimes break off what is on its way when the server is told to end.
+      this.#requireOpen();
+      throw error;
+    }
+  }
+
+  /** A call that began later would neither be waited for nor be settled. */
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new Refusal("unavailable", "The gateway ends");
   }
 
   #health(): Response {
@@ -379,6 +397,17 @@ interface Origin {
   readonly caller: Caller;
 }
 
+async function readWhole({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body ?? []) {
+    pieces.push(piece);
+    bytes += piece.byteLength;
+    if (bytes > MAX_WHOLE_REPLY_BYTES) throw new RangeError(`The reply is longer than ${MAX_WHOLE_REPLY_BYTES} bytes`);
+  }
+  return joined(pieces, bytes);
+}
+
 function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (!(error instanceof CallEnded)) {
@@ -393,11 +422,6 @@ function newCallId(): string {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const tail = Array.from(random, (part) => part.toString(36).padStart(7, "0")).join("");
   return `call_${Date.now().toString(36)}${tail}`;
-}
-
-/** `/v1beta/models/gemini-2.5-pro:countTokens` → `gemini-2.5-pro`. */
-function modelIn(path: string): string {
-  return /\/models\/([^:]+):/.exec(path)?.[1] ?? "";
 }
 
 function standIn(name: "replay" | "script", { id }: Dialect): UpstreamSettings {

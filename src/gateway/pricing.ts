@@ -75,6 +75,7 @@ export interface Pricing {
 /** What a model without a known context window can hold, tokens. */
 const ASSUMED_CONTEXT_WINDOW = 1_000_000;
 const BYTES_PER_TOKEN = 4;
+const MOST_FOUND = 500;
 const BYTES_PER_TOKEN_OF_CUT_REPLY = 3;
 
 interface ModelPrices {
@@ -88,7 +89,17 @@ export async function createPricing(
 ): Promise<Pricing> {
   const list = await loadPriceList();
 
-  const findListed = (model: string, { upstream, at }: PricedTarget) => {
+  // A search goes through the whole list. Prices change at most from one minute to the next.
+  const found = new Map<string, ReturnType<typeof searchList>>();
+  const findListed = (model: string, target: PricedTarget) => {
+    const key = `${Math.floor(target.at.getTime() / 60_000)} ${target.upstream.provider} ${model}`;
+    if (found.has(key)) return found.get(key);
+    if (found.size >= MOST_FOUND) found.clear();
+    const listed = searchList(model, target);
+    found.set(key, listed);
+    return listed;
+  };
+  const searchList = (model: string, { upstream, at }: PricedTarget) => {
     const { priceId } = providerTable[upstream.provider];
     const listed = priceId === undefined ? undefined : list(model, priceId, at);
     if (listed !== undefined) return listed;

@@ -4,7 +4,8 @@ import type { TomlPath } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
 import { readTokenPrices } from "../models/price.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
-import { type PlacedUpstream, readUpstreams, refuseCircle, withoutBrackets } from "./read_upstreams.ts";
+import { withoutBrackets } from "./loopback.ts";
+import { type PlacedUpstream, readUpstreams, refuseCircle } from "./read_upstreams.ts";
 import { type AnswerSource, DEFAULT_SETTINGS, type GatewaySettings } from "./settings.ts";
 import {
   amount,

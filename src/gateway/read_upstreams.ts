@@ -10,7 +10,7 @@ import {
   providerTable,
 } from "../models/provider_table.ts";
 import type { DialectId } from "./dialect.ts";
-import { isLoopback } from "./loopback.ts";
+import { isLoopback, withoutBrackets } from "./loopback.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
 import type { UpstreamSettings } from "./settings.ts";
 import { bothNamed, given, type LoadedFile, problemsFailure, type UpstreamEntry } from "./settings_file.ts";
@@ -218,8 +218,4 @@ export function refuseCircle(
       ],
     },
   );
-}
-
-export function withoutBrackets(host: string): string {
-  return host.replace(/^\[(.*)\]$/, "$1");
 }

@@ -4,6 +4,7 @@ import * as z from "zod/mini";
 import { readConfigFile } from "../config/read_config_file.ts";
 import { parseTomlSource, type TomlPath, type TomlSource, type TomlTable } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
+import { withoutBrackets } from "./loopback.ts";
 import { isRunName } from "./names.ts";
 
 // The message of each type is what was needed; what was found is added when a failure is told.
@@ -222,7 +223,7 @@ function describe(value: unknown, isWord: boolean): string {
 }
 
 function isHost(text: string): boolean {
-  return /^[A-Za-z0-9.-]+$/.test(text) || URL.canParse(`http://[${text.replace(/^\[(.*)\]$/, "$1")}]`);
+  return /^[A-Za-z0-9.-]+$/.test(text) || URL.canParse(`http://[${withoutBrackets(text)}]`);
 }
 
 /** The value of a flag; undefined when it was not given. */

@@ -605,6 +605,8 @@ Deno.test("a reply without an end is given up, in bounded memory", async () => {
   const response = await inTime(send(gateway.url, "openai_chat"), "it is given up");
   deepEqual(await refusalIn(response, "openai_chat"), { ...UPSTREAM_FAILED, terminal: false });
   equal(await inTime(upstream.requests[0]!.ended, "the upstream notices"), "client_gone");
+  const free = await inTime(fetch(`${gateway.url}/v1/models`), "what costs nothing is given up, too");
+  deepEqual(await refusalIn(free, "openai_chat"), { ...UPSTREAM_FAILED, terminal: false });
   checkBooks(gateway);
 });
 
@@ -1132,6 +1134,20 @@ Deno.test("a request that nothing recorded fits is refused", async () => {
   }
 });
 
+Deno.test("a call that broke off may have used its tokens, and they count against the limit of a minute", async () => {
+  await using upstream = startFakeUpstream(() => ({ fault: { kind: "cut", afterBytes: 150 } }));
+  await using gateway = await openGateway(upstream.url, { rates: [{ tokensPerMinute: 2100 }], queueTimeoutMs: 0 });
+  const changes = { max_tokens: 2000 };
+  const kinds = [];
+  for (let i = 0; i < 2; i++) {
+    kinds.push((await refusalIn(await send(gateway.url, "openai_chat", { changes }), "openai_chat")).kind);
+  }
+  deepEqual(kinds, ["upstream", "unavailable"]);
+  equal(upstream.requests.length, 1);
+  await settled(gateway);
+  checkBooks(gateway);
+});
+
 // --- 7. Budgets
 
 Deno.test("64 callers at once are charged no more than the cap, and those who do not fit are told", async () => {
@@ -1321,6 +1337,29 @@ Deno.test("close() ends and settles what goes on for too long, in the queue and 
   await using again = await openGateway(upstream.url, { port });
   equal(new URL(again.url).port, String(port));
   await rejects(async () => gateway.gateway.ledger.spent({ scope: "run", id: "default" }), Failure);
+});
+
+Deno.test("a request that is not complete when the gateway is told to end makes no call", async () => {
+  await using upstream = startFakeUpstream();
+  await using gateway = await openGateway(upstream.url);
+  const { path, body } = requestFor("anthropic");
+  const bytes = new TextEncoder().encode(body);
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(gateway.url).port) });
+  const send = (text: string | Uint8Array) =>
+    connection.write(typeof text === "string" ? new TextEncoder().encode(text) : text);
+  // The gateway asks for the body when it reads it.
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n`;
+  await send(`${head}Content-Length: ${bytes.length}\r\n\r\n`);
+  const reply = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
+  ok((await inTime(reply.read(), "the body is asked for")).value!.startsWith("HTTP/1.1 100 "));
+  const closing = gateway.gateway.close();
+  await send(bytes);
+  const { value } = await inTime(reply.read(), "it is refused");
+  ok(value!.startsWith("HTTP/1.1 503 "), value!);
+  await reply.cancel();
+  await inTime(closing, "the gateway has ended");
+  deepEqual(gateway.rows(), []);
+  equal(upstream.requests.length, 0);
 });
 
 Deno.test("a port that is taken is a failure that names it, and leaves no ledger open", async () => {

@@ -15,6 +15,8 @@ const MAX_WAITING = 4 * 1024 * 1024;
 export class EventOutput {
   readonly #io: Pick<Io, "stdout" | "stderr">;
   readonly #format: (fact: EventFact) => string;
+  /** Not put into words yet. */
+  #facts: EventFact[] = [];
   #waiting = "";
   #leftOut = 0;
   #writing = false;
@@ -32,13 +34,21 @@ export class EventOutput {
       this.#leftOut += 1;
       return;
     }
-    this.#waiting += this.#format(fact);
-    if (!this.#writing) this.#writeWaiting();
+    this.#facts.push(fact);
+    // Later, so that no call waits for its words.
+    if (this.#facts.length === 1) setTimeout(() => this.#show(), 0);
   };
+
+  #show(): void {
+    for (const fact of this.#facts) this.#waiting += this.#format(fact);
+    this.#facts = [];
+    if (!this.#writing) this.#writeWaiting();
+  }
 
   /** Hands the rest to the pipe, which the program flushes before it exits. */
   close(): void {
     this.#writing = true;
+    this.#show();
     this.#tellLeftOut();
     this.#send(this.#takeWaiting());
   }

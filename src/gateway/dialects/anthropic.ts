@@ -19,7 +19,6 @@ import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutput
 
 export const anthropic: Dialect = {
   id: "anthropic",
-  providerName: "anthropic",
   readCall,
   createReader,
   withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),

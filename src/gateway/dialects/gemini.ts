@@ -9,7 +9,6 @@ import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutput
 
 export const gemini: Dialect = {
   id: "gemini",
-  providerName: "gcp.gemini",
   readCall,
   createReader,
   withModel({ path, body }, model) {

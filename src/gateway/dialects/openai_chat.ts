@@ -9,7 +9,6 @@ import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutput
 
 export const openaiChat: Dialect = {
   id: "openai_chat",
-  providerName: "openai",
   readCall,
   createReader,
   withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),

@@ -10,7 +10,6 @@ import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutput
 
 export const openaiResponses: Dialect = {
   id: "openai_responses",
-  providerName: "openai",
   readCall,
   createReader,
   withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),
