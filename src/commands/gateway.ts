@@ -166,8 +166,9 @@ function collect(value: string, previous: string[] = []): string[] {
 
 function usd(text: string): number {
   const amount = Number(text);
-  if (text.trim() === "" || !Number.isFinite(amount) || amount < 0) {
-    throw new InvalidArgumentError("Expected an amount of USD, 0 or more.");
+  // Number() also takes "0x10" and "1e3", and "" for 0.
+  if (!/^(?:\d+(?:\.\d*)?|\.\d+)$/.test(text) || !Number.isFinite(amount)) {
+    throw new InvalidArgumentError("Expected an amount of USD as a decimal number, 0 or more.");
   }
   return amount;
 }

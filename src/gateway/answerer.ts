@@ -14,7 +14,7 @@ export interface Asked {
   readonly headers: Headers;
   /** As it came. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** The same, read. */
+  /** The same, read anew each time: held for as long as a call takes, it could be fifty times as large as the body. */
   readonly json: Json;
   readonly model: string;
   readonly streamed: boolean;

@@ -53,6 +53,8 @@ export interface CallOrder {
 export const MAX_WHOLE_REPLY_BYTES = 64 * 1024 * 1024;
 /** Trying again may help: the request was not taken, and nothing is charged for it. */
 const RETRYABLE = new Set([408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]);
+/** A client that followed would take its key, which is ours, to another host. */
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** With these an upstream's `retry-after` is meant for everyone. */
 const SLOW_DOWN = new Set([429, 503, 529]);
 const FIRST_BACKOFF_MS = 500;
@@ -181,13 +183,13 @@ export class OpenCall {
 
   #entry(): CallEntry {
     const { id, caller, dialect, call } = this.#order;
-    const { upstream, model } = this.#target;
+    const { upstream } = this.#target;
     return {
       ...caller,
       id,
       upstream: upstream.name,
       provider: this.#providerName(),
-      model: this.#services.redact(model),
+      model: this.#shownModel(),
       dialect: dialect.id,
       streamed: call.streamed,
     };
@@ -206,7 +208,13 @@ export class OpenCall {
     };
     this.#services.publish({
       type: "budget.refused",
-      data: { call: id, run: caller.run, worker: caller.worker, "gen_ai.request.model": model, ...numbers },
+      data: {
+        call: id,
+        run: caller.run,
+        worker: caller.worker,
+        "gen_ai.request.model": this.#shownModel(),
+        ...numbers,
+      },
     });
     return new Refusal("budget", budgetMessage(refusal, model), { details: numbers });
   }
@@ -223,7 +231,7 @@ export class OpenCall {
         run: caller.run,
         worker: caller.worker,
         upstream: this.#target.upstream.name,
-        "gen_ai.request.model": this.#target.model,
+        "gen_ai.request.model": this.#shownModel(),
         reason,
         wait_ms: waitMs,
         ahead,
@@ -295,6 +303,11 @@ export class OpenCall {
   // --- relaying
 
   #relay(response: Response): Promise<Response> | Response {
+    if (REDIRECTS.has(response.status)) {
+      response.body?.cancel().catch(() => {});
+      const { name } = this.#target.upstream;
+      throw new Refusal("upstream", `The upstream "${name}" has moved (${response.status}): correct its base URL`);
+    }
     const isStream = response.ok && response.body !== null &&
       (this.#order.call.streamed || isEventStream(response.headers.get("content-type")));
     this.#watch.expect(
@@ -319,7 +332,7 @@ export class OpenCall {
         signal.throwIfAborted();
         if (done) break;
         this.#took(value, meter);
-        pieces.push(value);
+        pieces.push(trimmed(value));
         bytes += value.byteLength;
         if (bytes > MAX_WHOLE_REPLY_BYTES) throw new RangeError(`It is longer than ${MAX_WHOLE_REPLY_BYTES} bytes`);
       }
@@ -370,7 +383,7 @@ export class OpenCall {
             return controller.close();
           }
           this.#took(value, meter);
-          controller.enqueue(value);
+          controller.enqueue(trimmed(value));
         } catch (error) {
           if (ended) return;
           end({ complete: false, reason: error });
@@ -482,7 +495,7 @@ export class OpenCall {
 
   #identity() {
     const { id, caller, dialect, call } = this.#order;
-    const { upstream, model } = this.#target;
+    const { upstream } = this.#target;
     return {
       call: id,
       run: caller.run,
@@ -493,10 +506,15 @@ export class OpenCall {
       streamed: call.streamed,
       "gen_ai.operation.name": "chat" as const,
       "gen_ai.provider.name": this.#providerName(),
-      "gen_ai.request.model": model,
+      "gen_ai.request.model": this.#shownModel(),
       "gen_ai.request.max_tokens": call.maxOutputTokens,
       ...serverOf(upstream),
     };
+  }
+
+  /** A client chooses it, and may choose its key by mistake. */
+  #shownModel(): string {
+    return this.#services.redact(this.#target.model);
   }
 
   #providerName(): string {
@@ -562,6 +580,11 @@ const NOT_RELAYED = new Set([
   "upgrade",
 ]);
 
+/** Some runtimes hand over a few bytes in a buffer of 64 KiB, which lives as long as they do. */
+function trimmed(piece: Uint8Array): Uint8Array {
+  return piece.byteLength < piece.buffer.byteLength ? piece.slice() : piece;
+}
+
 /** A reply with all of its body; with some statuses there must be none. */
 export function wholeReply(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Headers }): Response {
   return new Response([204, 205, 304].includes(init.status) ? null : body, init);
@@ -585,6 +608,8 @@ function outcomeOf(reason: unknown, otherwise: "cut" | "unreachable" = "unreacha
 function typeOfError(reason: unknown): string | undefined {
   if (reason === undefined) return undefined;
   if (reason instanceof Refusal || reason instanceof CallEnded) return reason.kind;
+  // fetch has no word of its own for it.
+  if (reason instanceof TypeError) return "connection_broken";
   return reason instanceof Error ? reason.name : "Error";
 }
 

@@ -9,6 +9,8 @@ export type DialectId = "anthropic" | "openai_chat" | "openai_responses" | "gemi
 export interface CallRequest {
   /** As the client named it. */
   readonly model: string;
+  /** Those that the request lets the provider answer with instead. */
+  readonly otherModels: readonly string[];
   /** The reply comes in pieces. */
   readonly streamed: boolean;
   /** The most output tokens that the request allows, for all its alternatives together; undefined: it sets no limit. */
@@ -19,8 +21,13 @@ export interface CallRequest {
   readonly priceFactor: number;
   /** What the input is likely to have, for estimates and for the rate gate. */
   readonly inputTokens: number;
-  /** What the text of the input can have at most: a token is a byte at least. Media count with a fixed bound each. */
+  /**
+   * What the input can have at most: a token of text is a byte at least, media count with a fixed bound each, and what
+   * searches of the web find with a fixed allowance.
+   */
   readonly maxInputTokens: number;
+  /** How many searches of the web are reckoned with; 0: the provider is not allowed to search. */
+  readonly webSearches: number;
   /**
    * The request refers to input that is not in it (a stored conversation, a URL) or is compressed (a document): it may
    * fill the context window.
@@ -44,6 +51,8 @@ export interface ReplyReading {
   readonly finishReasons: readonly string[];
   /** UTF-8 bytes of output that went past (text, reasoning, tool arguments): the base of an estimate. */
   readonly outputBytes: number;
+  /** Bytes that were no JSON, or more than is read: they may have been output. */
+  readonly unreadBytes: number;
   /** The provider ended the reply in its own way, so nothing is missing. */
   readonly isComplete: boolean;
   /** The provider reported an error inside a reply that had begun well: its type. */
@@ -54,6 +63,8 @@ export interface ReplyReading {
 export interface ReplyReader {
   /** One JSON document: a whole reply, or the data of one server-sent event. */
   take(document: Json): void;
+  /** Something that cannot be read went past, of so many bytes. */
+  skip(bytes: number): void;
   readonly reading: ReplyReading;
 }
 

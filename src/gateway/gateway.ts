@@ -45,6 +45,10 @@ export interface GatewayOptions {
 
 /** How late a deadline of a call may be noticed, at most. */
 const DEADLINE_PERIOD_MS = 250;
+/** What the bodies of all calls under way may have together. */
+const MAX_HELD_BYTES = 512 * 1024 * 1024;
+/** How long the server rests when the system lets it take no more connections. */
+const LISTEN_AGAIN_MS = 250;
 /** How long connections that nothing happens on may hold up the end. */
 const LAST_CONNECTIONS_MS = 1000;
 
@@ -131,6 +135,7 @@ class GatewayServer implements Gateway {
   readonly #metrics: Metrics;
   readonly #calls = new Set<OpenCall>();
   readonly #departed = new DepartedClients();
+  #heldBytes = 0;
   /** Ends what is not a call of its own. */
   readonly #stop = new AbortController();
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
@@ -153,14 +158,9 @@ class GatewayServer implements Gateway {
 
   listen(): void {
     const { settings, ledger, publish } = this.#services;
-    const { host, port, caps } = settings;
+    const { port, caps } = settings;
     try {
-      this.#server = Deno.serve({
-        hostname: withoutBrackets(host),
-        port,
-        onListen: () => {},
-        onError: () => new Response(null, { status: 500 }),
-      }, (request, { remoteAddr }) => this.#handle(request, remoteAddr));
+      this.#server = this.#serve(port);
     } catch (cause) {
       throw listenFailure(settings, cause);
     }
@@ -184,6 +184,33 @@ class GatewayServer implements Gateway {
     const content =
       `${calls} under way when a gateway died; what was held back for them, ${lostUsd} USD, counts as spent`;
     publish({ type: "log", data: { level: "warning", content } });
+  }
+
+  #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const server = Deno.serve({
+      hostname: withoutBrackets(this.#services.settings.host),
+      port,
+      onListen: () => {},
+      onError: () => new Response(null, { status: 500 }),
+    }, (request, { remoteAddr }) => this.#handle(request, remoteAddr));
+    server.finished.catch((error) => this.#listenAgain(error, server.addr.port));
+    return server;
+  }
+
+  /** Without file descriptors the runtime gives up listening. Calls under way go on, and end, and give theirs back. */
+  async #listenAgain(error: unknown, port: number): Promise<void> {
+    if (this.#closing !== undefined) return;
+    const content = `No connection can be taken for the moment: ${messageOf(error)}`;
+    this.#services.publish({ type: "log", data: { level: "error", content } });
+    while (this.#closing === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN_MS));
+      try {
+        if (this.#closing === undefined) this.#server = this.#serve(port);
+        return;
+      } catch {
+        // Whoever holds the descriptors, or the port, still does.
+      }
+    }
   }
 
   close(): Promise<void> {
@@ -223,6 +250,8 @@ class GatewayServer implements Gateway {
         case "health":
           return this.#health();
         case "metrics":
+          // Beyond this machine its figures are not for everybody.
+          if (!isLoopback(settings.host)) this.#authorise(request, url!.search, undefined);
           return await this.#renderMetrics();
         case "upgrade":
           throw new Refusal("upgrade_refused", "WebSocket is not spoken here; send the request over HTTP");
@@ -234,11 +263,7 @@ class GatewayServer implements Gateway {
         case "free": {
           this.#requireOpen();
           const search = url!.search;
-          const caller = authorise(
-            { headers: request.headers, search, worker: route.worker },
-            this.#services.ledger,
-            settings,
-          );
+          const caller = this.#authorise(request, search, route.worker);
           const from = { path: route.path, search: passedOnSearch(search), dialect, caller };
           if (route.kind === "free") return await this.#passThrough(request, from);
           return await this.#call(request, { ...from, id, arrivedMs, client });
@@ -247,6 +272,11 @@ class GatewayServer implements Gateway {
     } catch (error) {
       return this.#refused(error, dialect, id);
     }
+  }
+
+  #authorise({ headers }: Request, search: string, worker: string | undefined): Caller {
+    const { ledger, settings } = this.#services;
+    return authorise({ headers, search, worker }, ledger, settings);
   }
 
   async #call(
@@ -258,20 +288,21 @@ class GatewayServer implements Gateway {
     const beganMs = monotonicMs();
     const body = await this.#readBody(request);
     const outsideMs = monotonicMs() - beganMs;
-    const json = parseBody(body);
-    const call = dialect.readCall(json, from.path, body.byteLength);
+    const call = dialect.readCall(parseBody(body), from.path, body.byteLength);
     const { model, streamed } = call;
-    const asked = this.#asked(request, { ...from, body, json, model, streamed });
+    const asked = this.#asked(request, { ...from, body, model, streamed });
     const targets = this.#targets(model, dialect);
     const open = new OpenCall(
       { id, caller, dialect, call, asked, targets, arrivedMs, outsideMs },
       this.#services,
       () => {
         this.#calls.delete(open);
+        this.#heldBytes -= body.byteLength;
         if (this.#calls.size === 0) this.#onIdle?.();
       },
     );
     this.#calls.add(open);
+    this.#heldBytes += body.byteLength;
     const onGone = () => open.abort(new CallEnded("client_gone", "The client left"));
     request.signal.addEventListener("abort", onGone);
     if (request.signal.aborted) onGone();
@@ -289,9 +320,9 @@ class GatewayServer implements Gateway {
   async #passThrough(request: Request, from: Origin): Promise<Response> {
     const { settings, recorder, deadlines, answererOf } = this.#services;
     const body = await this.#readBody(request);
-    const json = body.byteLength === 0 ? {} : parseBody(body);
-    const model = typeof json.model === "string" ? json.model : readGeminiPath(from.path)?.model ?? "";
-    const asked = this.#asked(request, { ...from, body, json, model, streamed: false });
+    const { model: named } = body.byteLength === 0 ? {} : parseBody(body);
+    const model = typeof named === "string" ? named : readGeminiPath(from.path)?.model ?? "";
+    const asked = this.#asked(request, { ...from, body, model, streamed: false });
     const [target] = this.#targets(model === "" ? undefined : model, from.dialect);
     const late = new AbortController();
     const watch = deadlines.watch(settings.firstByteTimeoutMs, (reason) => late.abort(reason));
@@ -317,10 +348,20 @@ class GatewayServer implements Gateway {
 
   #asked(
     request: Request,
-    { caller, ...rest }: Origin & Pick<Asked, "body" | "json" | "model" | "streamed">,
+    { caller, body, ...rest }: Origin & Pick<Asked, "body" | "model" | "streamed">,
   ): Asked {
     const { run, worker } = caller;
-    return { ...rest, method: request.method, headers: passedOnHeaders(request.headers), run, worker };
+    return {
+      ...rest,
+      body,
+      get json() {
+        return body.byteLength === 0 ? {} : parseBody(body);
+      },
+      method: request.method,
+      headers: passedOnHeaders(request.headers),
+      run,
+      worker,
+    };
   }
 
   /** Recordings and scripts answer for every model, at the prices of its usual provider. */
@@ -336,6 +377,9 @@ class GatewayServer implements Gateway {
     try {
       const body = await readBody(request, { maxBytes, timeoutMs });
       this.#requireOpen();
+      if (this.#heldBytes + body.byteLength > MAX_HELD_BYTES && this.#heldBytes > 0) {
+        throw new Refusal("unavailable", "The requests of calls under way fill the gateway's memory; ask again later");
+      }
       return body;
     } catch (error) {
       // Some runtimes break off what is on its way when the server is told to end.
@@ -378,14 +422,20 @@ class GatewayServer implements Gateway {
 
   #refused(error: unknown, dialect: Dialect, id: string): Response {
     const refusal = asRefusal(error);
-    if (refusal.kind === "internal") {
-      const content = `The gateway failed on a call: ${messageOf(error)}`;
-      this.#services.publish({ type: "log", data: { level: "error", content } });
+    // A refusal by a cap has an event of its own.
+    if (refusal.kind !== "budget") {
+      const isOurs = refusal.kind === "internal";
+      const content = isOurs
+        ? `The gateway failed on a call: ${messageOf(error)}`
+        : `A request was refused (${refusal.status}): ${refusal.message}`;
+      this.#services.publish({ type: "log", data: { level: isOurs ? "error" : "warning", content, call: id } });
     }
     const headers: Record<string, string> = { "x-gocore-call": id };
     if (refusal.kind === "upgrade_refused") headers.upgrade = "HTTP/1.1";
     // What clients of these formats understand as "do not try again", whatever they think of the status.
     if (refusal.isTerminal) headers["x-should-retry"] = "false";
+    const { wait_ms: waitMs } = refusal.details;
+    if (typeof waitMs === "number") headers["retry-after"] = String(Math.ceil(waitMs / 1000));
     return Response.json(dialect.errorBody(refusal), { status: refusal.status, headers });
   }
 }

@@ -101,17 +101,18 @@ interface UpstreamContext {
 async function readUpstream(entry: UpstreamEntry, context: UpstreamContext): Promise<PlacedUpstream> {
   const provider = readProvider(entry, context);
   const row = providerTable[provider];
-  const { baseUrl, place } = readBase(entry, provider, context);
-  const { apiKey, source } = await readKey(entry, provider, context);
+  const base = readBase(entry, provider, context);
+  // A server of this machine may need none, and can say so itself.
+  const keyless = entry.keyless ?? (row.keyless === true || isLoopback(new URL(base.baseUrl).hostname));
+  const { apiKey, source } = await readKey(entry, provider, { ...context, keyless, isForeign: base.isOfFile });
   return {
-    basePlace: place,
+    basePlace: base.place,
     settings: {
       name: entry.name,
       provider,
-      baseUrl,
+      baseUrl: base.baseUrl,
       apiKey,
-      // A server of this machine may need none, and can say so itself.
-      keyless: entry.keyless ?? (row.keyless === true || isLoopback(new URL(baseUrl).hostname)),
+      keyless,
       keySource: source,
       dialects: entry.dialects ?? DIALECTS[row.client],
       models: entry.models ?? [],
@@ -139,9 +140,10 @@ function readBase(
   entry: UpstreamEntry,
   provider: ProviderId,
   { bases, env, file, path }: UpstreamContext,
-): { baseUrl: string; place: string } {
+): { baseUrl: string; place: string; isOfFile: boolean } {
   const row = providerTable[provider];
   const flag = bases.get(entry.name);
+  const isOfFile = flag === undefined && entry.base_url !== undefined;
   const variable = row.baseVariables.find((name) => given(env[name]) !== undefined);
   const [place, address] = flag !== undefined
     ? [`--upstream ${entry.name}`, flag]
@@ -150,14 +152,14 @@ function readBase(
     : variable !== undefined
     ? [variable, env[variable]!]
     : [entry.name, undefined];
-  if (address !== undefined) return { baseUrl: readBaseUrl(address.trim(), place), place };
+  if (address !== undefined) return { baseUrl: readBaseUrl(address.trim(), place), place, isOfFile };
   if (row.baseUrl === undefined) {
     const hint = 'Add it, for example `base_url = "https://models.example.com/v1"`';
     throw problemsFailure([{ path, finding: `need a base_url, ${provider} has no usual one`, hint }], file.placeOf);
   }
   // Clients of these three name a version of their own, and not always the same.
   const hasOwnClients = row.client === "anthropic" || row.client === "openai" || row.client === "gemini";
-  return { baseUrl: hasOwnClients ? row.baseUrl.replace(/\/v\d\w*$/, "") : row.baseUrl, place };
+  return { baseUrl: hasOwnClients ? row.baseUrl.replace(/\/v\d\w*$/, "") : row.baseUrl, place, isOfFile };
 }
 
 function readBaseUrl(address: string, place: string): string {
@@ -185,9 +187,23 @@ function readBaseUrl(address: string, place: string): string {
 async function readKey(
   entry: UpstreamEntry,
   provider: ProviderId,
-  { env, cwd, file, path }: UpstreamContext,
+  { env, cwd, file, path, keyless, isForeign }: UpstreamContext & {
+    readonly keyless: boolean;
+    /** The file has an address of its own for it: the provider's usual key is for the provider. */
+    readonly isForeign: boolean;
+  },
 ): Promise<{ apiKey: string | undefined; source: string }> {
   const { key_env, key_file } = entry;
+  const named = key_file !== undefined ? "key_file" : key_env !== undefined ? "key_env" : undefined;
+  if (entry.keyless === true && named !== undefined) {
+    const finding = `need a key or none, found \`${named}\` beside it`;
+    throw problemsFailure([{ path: [...path, "keyless"], finding, hint: "Remove one of the two" }], file.placeOf);
+  }
+  if (named === undefined && isForeign && !keyless) {
+    const finding = "need a key for this address, found neither key_env nor key_file";
+    const hint = 'Name the variable that has it, such as `key_env = "LAB_API_KEY"`, or write `keyless = true`';
+    throw problemsFailure([{ path: [...path, "base_url"], finding, hint }], file.placeOf);
+  }
   if (key_file !== undefined) {
     if (key_env !== undefined) throw bothNamed([...path, "key_file"], "key_env", file);
     const place = file.placeOf([...path, "key_file"]);
@@ -195,7 +211,8 @@ async function readKey(
   }
   const variables = key_env === undefined ? providerTable[provider].keyVariables : [key_env];
   const source = variables.find((name) => given(env[name]) !== undefined) ?? variables[0]!;
-  return { apiKey: readSecret(env[source], source), source };
+  const hasNone = entry.keyless === true || (named === undefined && isForeign);
+  return { apiKey: hasNone ? undefined : readSecret(env[source], source), source };
 }
 
 /** A base URL that leads back to the gateway would send every call round in circles. */

@@ -1,6 +1,7 @@
 /** Shows a reader what a reply says while its bytes go past to the client. */
 import { isObject } from "../models/json.ts";
 import type { ReplyReader } from "./dialect.ts";
+import { textBytes } from "./dialects/reply_fields.ts";
 
 /** Holds back nothing, changes nothing, never throws. */
 export interface ReplyTap {
@@ -34,13 +35,16 @@ class Tap implements ReplyTap {
   readonly #decoder = new TextDecoder();
   readonly #reader: ReplyReader;
   readonly #events: EventReader;
+  readonly #saysEvents: boolean;
   #format: "events" | "document" | "unclear";
+  #bytes = 0;
   #document: LongText | undefined = new LongText(MAX_DOCUMENT_LENGTH);
   #hasEnded = false;
 
   constructor(reader: ReplyReader, isEventStream: boolean) {
     this.#reader = reader;
     this.#events = new EventReader(reader);
+    this.#saysEvents = isEventStream;
     this.#format = isEventStream ? "events" : "unclear";
   }
 
@@ -49,7 +53,9 @@ class Tap implements ReplyTap {
   }
 
   push(chunk: Uint8Array): void {
-    if (!this.#hasEnded) this.#take(this.#decoder.decode(chunk, { stream: true }));
+    if (this.#hasEnded) return;
+    this.#bytes += chunk.byteLength;
+    this.#take(this.#decoder.decode(chunk, { stream: true }));
   }
 
   end(): void {
@@ -59,7 +65,10 @@ class Tap implements ReplyTap {
     this.#events.end();
     const document = this.#document?.take();
     this.#document = undefined;
-    if (document !== undefined) takeDocument(document, this.#reader);
+    const isRead = this.#format === "document"
+      ? document !== undefined && takeDocument(document, this.#reader)
+      : this.#saysEvents || this.#events.sawEvent;
+    if (!isRead) this.#reader.skip(this.#bytes);
   }
 
   #take(text: string): void {
@@ -122,6 +131,7 @@ class EventReader {
   /** The last character was a CR: an LF that follows belongs to it. */
   #endedWithCr = false;
   sawDone = false;
+  sawEvent = false;
 
   constructor(reader: ReplyReader) {
     this.#reader = reader;
@@ -145,7 +155,8 @@ class EventReader {
 
   end(): void {
     if (!this.#line.isEmpty) this.#takeLine(this.#completeLine(""));
-    this.#dispatch();
+    // What broke off before its end is not counted as unread: most of it is the event's frame.
+    this.#dispatch(() => {});
   }
 
   #completeLine(rest: string): string | undefined {
@@ -157,12 +168,16 @@ class EventReader {
   #takeLine(line: string | undefined): void {
     if (line === undefined) {
       this.#isTooLong = true;
+      this.#reader.skip(MAX_EVENT_LENGTH);
     } else if (line === "") {
       this.#dispatch();
     } else if (line.startsWith("data:") || line === "data") {
       const value = line.slice(line.charCodeAt(5) === 0x20 ? 6 : 5);
-      if ((this.#data?.length ?? 0) + value.length > MAX_EVENT_LENGTH) this.#isTooLong = true;
-      else this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
+      const isTooLong = (this.#data?.length ?? 0) + value.length > MAX_EVENT_LENGTH;
+      if (isTooLong) {
+        this.#isTooLong = true;
+        this.#reader.skip(textBytes(value));
+      } else this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
     }
   }
 

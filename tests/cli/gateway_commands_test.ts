@@ -45,6 +45,11 @@ Deno.test("wrong usage of the gateway is told on stderr with a hint, and nothing
     [["--cap-run", "lots"], /--cap-run.*lots.*USD/, /gateway --help/],
     [["--cap-day", "-1"], /--cap-day.*-1/, /gateway --help/],
     [["--cap-day", "Infinity"], /--cap-day.*Infinity/, /gateway --help/],
+    [["--cap-run", "0x10"], /--cap-run.*0x10.*decimal/, /gateway --help/],
+    [["--cap-worker", "1e3"], /--cap-worker.*1e3.*decimal/, /gateway --help/],
+    [["--cap-key", "1,50"], /--cap-key.*1,50.*decimal/, /gateway --help/],
+    [["--cap-run", ""], /--cap-run.*decimal/, /gateway --help/],
+    [["--port", "0x50"], /--port.*0x50.*0 to 65535/, /gateway --help/],
     [["--record", "a", "--replay", "b"], /--record.*cannot be used with.*--replay/, /gateway --help/],
     [["--script", "a", "--replay", "b"], /--replay.*cannot be used with.*--script/, /gateway --help/],
     [["--script", "missing.yaml", "--port", "0"], /missing\.yaml/, /./],
@@ -210,14 +215,37 @@ Deno.test("a call is told on stdout, without the keys, and is in the report whil
   const end = await endWith(run, "SIGTERM");
   deepEqual(end.events.map(({ type }) => type), [
     "gateway.listening",
+    "log",
     ...["model.called", "model.answered"],
     ...["model.called", "model.answered"],
   ]);
-  const answered = end.events[2] as EventOf<"model.answered">;
+  deepEqual(end.events[1]!.data, {
+    level: "info",
+    content: "No key for: openai (OPENAI_API_KEY), gemini (GEMINI_API_KEY)",
+  });
+  const answered = end.events[3] as EventOf<"model.answered">;
   deepEqual([answered.data.run, answered.data.worker, answered.data.cost_usd], ["nightly", "claude", cost]);
-  const mixedUp = end.events[3] as EventOf<"model.called">;
+  const mixedUp = end.events[4] as EventOf<"model.called">;
   equal(mixedUp.data["gen_ai.request.model"], "[redacted]");
   ok(!(end.stdout + end.stderr).includes("sk-ant-test"));
+});
+
+Deno.test("a gateway that begins says what is missing, and what of its caps is spent already", async () => {
+  await using box = await Sandbox.create();
+  await using provider = startFakeProvider(ANSWER);
+  const logsOf = async (args: string[], work?: (url: string) => Promise<unknown>) => {
+    const { run, url } = await startGateway(box, args);
+    await work?.(url);
+    return (await endWith(run, "SIGTERM")).events.filter(({ type }) => type === "log").map(({ data }) => data);
+  };
+  const names = "anthropic (ANTHROPIC_API_KEY), openai (OPENAI_API_KEY), gemini (GEMINI_API_KEY)";
+  deepEqual(await logsOf(["--cap-run", "5"]), [
+    { level: "warning", content: `Every call will be refused: no key for ${names}` },
+  ]);
+  const rest = { level: "info", content: "No key for: openai (OPENAI_API_KEY), gemini (GEMINI_API_KEY)" };
+  const args = ["--cap-run", "5", "--upstream", `anthropic=${provider.url}`];
+  deepEqual(await logsOf(args, async (url) => await (await ask(url)).json()), [rest]);
+  deepEqual(await logsOf(args), [rest, { level: "info", content: 'run "default" has spent 0.006 of 5 USD' }]);
 });
 
 Deno.test("an empty ledger has an empty report", async () => {

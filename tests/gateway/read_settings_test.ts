@@ -106,7 +106,6 @@ name = "proxy"
 provider = "litellm_proxy"
 base_url = "https://models.example.com/team/v1/"
 key_file = "key"
-keyless = true
 dialects = ["anthropic", "openai_chat"]
 models = ["team-*"]
 [[rate]]
@@ -156,7 +155,7 @@ max_tokens = 8192
           provider: "litellm_proxy",
           baseUrl: "https://models.example.com/team/v1",
           apiKey: "file-key",
-          keyless: true,
+          keyless: false,
           keySource: "key",
           dialects: ["anthropic", "openai_chat"],
           models: ["team-*"],
@@ -310,6 +309,44 @@ Deno.test("a server of this machine may need a key when the file says so", async
     keySource: "OLLAMA_API_KEY",
     dialects: ["openai_chat"],
   });
+});
+
+Deno.test("an upstream that needs no key, or has an address of its own in the file, never gets the provider's usual key", async () => {
+  const env = { OPENAI_API_KEY: "sk-real", OLLAMA_API_KEY: "ollama-real", OPENAI_BASE_URL: "http://127.0.0.1:7/v1" };
+  const entry = (lines: string) => `[[upstream]]\nname = "openai"\n${lines}\n`;
+  const keyOf = async (lines: string, given: { flags?: GatewayFlags; env?: Env } = { env }) => {
+    const { apiKey, keyless } = (await readText(entry(lines), given)).upstreams[0]!;
+    return [apiKey, keyless];
+  };
+  const remote = 'base_url = "https://models.example.com/v1"';
+  const local = 'base_url = "http://127.0.0.1:9000/v1"';
+  deepEqual(await keyOf("keyless = true"), [undefined, true]);
+  deepEqual(await keyOf(`${remote}\nkeyless = true`), [undefined, true]);
+  deepEqual(await keyOf(local), [undefined, true]);
+  deepEqual(await keyOf(`provider = "openai_compatible"\n${local}`), [undefined, true]);
+  deepEqual(await keyOf('provider = "ollama"\nbase_url = "http://192.0.2.1:11434/v1"'), [undefined, true]);
+  deepEqual(await keyOf(`${local}\nkey_env = "OPENAI_API_KEY"`), ["sk-real", true]);
+  deepEqual(await keyOf(`${remote}\nkey_env = "OPENAI_API_KEY"`), ["sk-real", false]);
+  // Without an address of its own it is the provider; an address on the command line is the user's word.
+  deepEqual(await keyOf("models = ['*']"), ["sk-real", true]);
+  deepEqual(await keyOf("models = ['*']", { env: { OPENAI_API_KEY: "sk-real" } }), ["sk-real", false]);
+  const flags = { upstream: ["openai=https://other.example.com"] };
+  deepEqual(await keyOf("models = ['*']", { env, flags }), ["sk-real", false]);
+  deepEqual(await keyOf(remote, { env, flags }), ["sk-real", false]);
+  for (const lines of [remote, `${remote}\nkeyless = false`, `${local}\nkeyless = false`]) {
+    deepEqual(await failureOf(readText(entry(lines), { env })), {
+      message: "Cannot use the configuration: gateway.toml:3: upstream.base_url: " +
+        "need a key for this address, found neither key_env nor key_file",
+      hints: ['Name the variable that has it, such as `key_env = "LAB_API_KEY"`, or write `keyless = true`'],
+    });
+  }
+  for (const named of ["key_env", "key_file"]) {
+    deepEqual(await failureOf(readText(entry(`keyless = true\n${named} = "OPENAI_API_KEY"`), { env })), {
+      message:
+        `Cannot use the configuration: gateway.toml:3: upstream.keyless: need a key or none, found \`${named}\` beside it`,
+      hints: ["Remove one of the two"],
+    });
+  }
 });
 
 Deno.test("an address that leads back to the gateway is refused, unless nobody is asked", async () => {

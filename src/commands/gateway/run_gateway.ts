@@ -11,6 +11,8 @@ import type { Io } from "../../terminal/io.ts";
 import { renderEvent } from "../../terminal/render_event.ts";
 import { keepLoopbackDirect } from "../keep_loopback_direct.ts";
 import { EventOutput } from "./event_output.ts";
+import { greeting } from "./greeting.ts";
+import { spentNotes, upstreamNotes } from "./start_notes.ts";
 
 /** Throws a `Failure` when the gateway cannot start, and whatever else than a signal has ended it. */
 export async function runGateway(flags: GatewayFlags & { readonly json?: boolean }, io: Io): Promise<number> {
@@ -21,6 +23,9 @@ export async function runGateway(flags: GatewayFlags & { readonly json?: boolean
   keepLoopbackDirect(env);
   const gateway = await startGateway(settings, { env, publish: output.publish, now, monotonicMs });
   try {
+    for (const fact of [...upstreamNotes(settings), ...spentNotes(settings, gateway.ledger, now())]) {
+      output.publish(fact);
+    }
     io.stderr.write(greeting(gateway.url, Deno.stderr.isTerminal())).catch(() => {});
     await aborted(io.signal);
   } finally {
@@ -43,21 +48,6 @@ function eventFormat(settings: GatewaySettings, { json, io }: { json: boolean; i
     const timestamp = new Date(io.now()).toISOString();
     return encodeJsonLine({ type, data: redactor.redactDeep(data), timestamp });
   };
-}
-
-/** Where to find the gateway and, for a person, how to point agents at it. */
-function greeting(url: string, forPerson: boolean): string {
-  const where = `gocore gateway listens on ${url}\n`;
-  if (!forPerson) return where;
-  return `${where}
-  export ANTHROPIC_BASE_URL=${url}/w/claude
-  export GOOGLE_GEMINI_BASE_URL=${url}/w/gemini
-  export OPENAI_BASE_URL=${url}/w/openai/v1
-  export MINI_API_BASE=${url}
-
-The name after /w/ is the worker's in the ledger. Ctrl-C ends the gateway.
-
-`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

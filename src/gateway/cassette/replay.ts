@@ -63,7 +63,7 @@ export async function openReplay(dir: string, { redactor = new Redactor() }: Rep
     if (recording === undefined) {
       throw equal.length > 0
         ? usedUp(asked, equal)
-        : unknownRequest(asked, request, { lane, all: [...lanes.values()].flat() });
+        : unknownRequest(asked, request, { key, lane, all: [...lanes.values()].flat() });
     }
     recording.isUsed = true;
     const { response } = recording.exchange;
@@ -169,21 +169,30 @@ function usedUp(asked: Asked, equal: readonly Recording[]): Refusal {
 function unknownRequest(
   asked: Asked,
   request: NormalisedRequest,
-  { lane, all }: { readonly lane: readonly Recording[]; readonly all: readonly Recording[] },
+  { key, lane, all }: {
+    readonly key: string;
+    readonly lane: readonly Recording[];
+    readonly all: readonly Recording[];
+  },
 ): Refusal {
   const used = lane.filter(({ isUsed }) => isUsed);
-  const unused = lane.filter(({ isUsed }) => !isUsed);
-  const candidates = [unused, used, all].find((list) => list.length > 0)!;
-  const nearest = nearestOf(request, candidates);
+  const ofAnother = all.find((recording) => recording.key === key);
+  const nearest = ofAnother ?? nearestOf(request, lane.length > 0 ? lane : all);
   const differences = differencesOf(normaliseRequest(nearest.exchange.request), request, SHOWN_DIFFERENCES);
   const lines = differences.map(({ path, recorded, asked }) => `${path}: recorded ${recorded}, asked ${asked}`);
   const usedNames = used.length === 0 ? "" : `: ${namesOf(used)}`;
+  const stock = lane.length === 0
+    ? "no recordings"
+    : `${lane.length} recordings, ${used.length} of them used${usedNames}`;
+  const finding = ofAnother === undefined
+    ? `The nearest is "${nearest.name}", ${nearest.isUsed ? "used already" : "not used yet"}; it differs in ` +
+      lines.join("; ")
+    : `"${nearest.name}" is equal, but belongs to worker "${workerOf(nearest)}"`;
   return new Refusal(
     "no_recording",
     cut(
       `No recording fits this request of worker "${asked.worker}" (${asked.method} ${asked.path}, model ${asked.model}). ` +
-        `The worker has ${lane.length} recordings, ${used.length} of them used${usedNames}. ` +
-        `The nearest is "${nearest.name}", and differs in ${lines.join("; ")}`,
+        `The worker has ${stock}. ${finding}`,
     ),
     {
       details: {
@@ -199,8 +208,14 @@ function unknownRequest(
 
 function nearestOf(request: NormalisedRequest, candidates: readonly Recording[]): Recording {
   const sketch = sketchOf(request);
-  const scored = candidates.map((recording) => ({ recording, score: similarity(recording.sketch, sketch) }));
+  // Of equally similar ones an unused one: it could still be meant.
+  const scored = [...candidates.filter(({ isUsed }) => !isUsed), ...candidates.filter(({ isUsed }) => isUsed)]
+    .map((recording) => ({ recording, score: similarity(recording.sketch, sketch) }));
   return scored.reduce((best, candidate) => candidate.score > best.score ? candidate : best).recording;
+}
+
+function workerOf({ name }: Recording): string {
+  return name.slice(0, name.indexOf("/"));
 }
 
 const SHOWN_NAMES = 10;

@@ -15,7 +15,15 @@ import {
   toUsage,
   type UsageParts,
 } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
+import {
+  InputMeter,
+  objectOf,
+  objectsOf,
+  readChoices,
+  readModelName,
+  readOtherModels,
+  readOutputLimit,
+} from "./request_fields.ts";
 
 export const anthropic: Dialect = {
   id: "anthropic",
@@ -44,6 +52,7 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
     tools++;
     if (typeof type !== "string" || type === "custom") continue;
     if (CLIENT_TOOL.test(type)) providerTools++;
+    else if (type.startsWith("web_search_")) meter.addWebSearch();
     else meter.addHiddenInput();
   }
   meter.addTools(tools, providerTools);
@@ -52,6 +61,7 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   if (hasThread || hasServers || isObject(body.container) || typeof body.container === "string") meter.addHiddenInput();
   return {
     model: readModelName(body.model, '"model" in the body'),
+    otherModels: readOtherModels(body),
     streamed: body.stream === true,
     ...readChoices(readOutputLimit(body.max_tokens), 1),
     priceFactor: (body.speed === "fast" ? FAST_FACTOR : 1) * (body.inference_geo === "us" ? REGION_FACTOR : 1),
@@ -155,6 +165,9 @@ function createReader(): ReplyReader {
 
   return {
     reading,
+    skip(bytes) {
+      reading.unreadBytes += bytes;
+    },
     take(document) {
       // Small servers leave the type of a whole reply out.
       const type = document.type ?? (document.content === undefined ? undefined : "message");

@@ -27,32 +27,45 @@ const CLIENT_TOOLS: ReadonlySet<string> = new Set([
   "computer_use",
 ]);
 
-/** Every field of this API has two spellings, and its servers take both. */
-function either(object: Json, camelCase: string, snakeCase: string): unknown {
-  return object[camelCase] ?? object[snakeCase];
+/** Run by the provider, and reckoned with; all other tools of its own are not. */
+const SEARCHES: ReadonlySet<string> = new Set(["googleSearch", "google_search"]);
+
+/** Every field of this API has two spellings, its servers take both, and nobody says which holds when both are there. */
+function both(object: Json, camelCase: string, snakeCase: string): unknown[] {
+  return [object[camelCase], object[snakeCase]];
+}
+
+function has(object: Json, camelCase: string, snakeCase: string): boolean {
+  return both(object, camelCase, snakeCase).some((value) => value !== undefined);
+}
+
+/** The servers take an object for a list of one. */
+function listOf(value: unknown): Json[] {
+  return isObject(value) ? [value] : objectsOf(value);
 }
 
 function readCall(body: Json, path: string, bodyBytes: number): CallRequest {
   const place = readGeminiPath(path);
   const model = readModelName(place?.model, "the part of the path before the method");
   const meter = new InputMeter();
-  for (const content of [...objectsOf(body.contents), objectOf(body.contents)]) {
-    for (const part of objectsOf(content.parts)) meterPart(meter, part);
+  for (const content of [body.contents, ...both(body, "systemInstruction", "system_instruction")].flatMap(listOf)) {
+    for (const part of listOf(content.parts)) meterPart(meter, part);
   }
-  const tools = objectsOf(body.tools);
-  meter.addTools(
-    tools.length,
-    tools.filter((tool) => either(tool, "computerUse", "computer_use") !== undefined).length,
-  );
-  const runsElsewhere = tools.some((tool) => Object.keys(tool).some((name) => !CLIENT_TOOLS.has(name)));
-  if (runsElsewhere || either(body, "cachedContent", "cached_content") !== undefined) meter.addHiddenInput();
-  const config = objectOf(either(body, "generationConfig", "generation_config"));
+  const tools = listOf(body.tools);
+  meter.addTools(tools.length, tools.filter((tool) => has(tool, "computerUse", "computer_use")).length);
+  for (const name of tools.flatMap((tool) => Object.keys(tool))) {
+    if (SEARCHES.has(name)) meter.addWebSearch();
+    else if (!CLIENT_TOOLS.has(name)) meter.addHiddenInput();
+  }
+  if (has(body, "cachedContent", "cached_content")) meter.addHiddenInput();
+  const configs = both(body, "generationConfig", "generation_config").map(objectOf);
   return {
     model,
+    otherModels: [],
     streamed: place?.method === "streamGenerateContent",
     ...readChoices(
-      readOutputLimit(either(config, "maxOutputTokens", "max_output_tokens")),
-      either(config, "candidateCount", "candidate_count"),
+      readOutputLimit(...configs.flatMap((config) => both(config, "maxOutputTokens", "max_output_tokens"))),
+      readOutputLimit(...configs.flatMap((config) => both(config, "candidateCount", "candidate_count"))),
     ),
     priceFactor: 1,
     ...meter.measure(bodyBytes),
@@ -60,23 +73,23 @@ function readCall(body: Json, path: string, bodyBytes: number): CallRequest {
 }
 
 function meterPart(meter: InputMeter, part: Json): void {
-  if (either(part, "fileData", "file_data") !== undefined) meter.addHiddenInput();
-  meterInlineData(meter, part);
-  const result = objectOf(either(part, "functionResponse", "function_response"));
-  for (const inner of objectsOf(result.parts)) {
-    if (either(inner, "fileData", "file_data") !== undefined) meter.addHiddenInput();
-    meterInlineData(meter, inner);
+  meterMedia(meter, part);
+  for (const result of both(part, "functionResponse", "function_response")) {
+    for (const inner of listOf(objectOf(result).parts)) meterMedia(meter, inner);
   }
 }
 
-function meterInlineData(meter: InputMeter, part: Json): void {
-  const inline = objectOf(either(part, "inlineData", "inline_data"));
-  const { data } = inline;
-  if (typeof data !== "string") return;
-  const type = String(either(inline, "mimeType", "mime_type")).toLowerCase();
-  if (type.startsWith("image/")) meter.addImage(data, MAX_IMAGE_TOKENS);
-  // Text has less tokens than bytes, and sound, at 32 tokens a second, too.
-  else if (!type.startsWith("text/") && !type.startsWith("audio/")) meter.addDocument(data);
+function meterMedia(meter: InputMeter, part: Json): void {
+  if (has(part, "fileData", "file_data")) meter.addHiddenInput();
+  for (const inline of both(part, "inlineData", "inline_data").map(objectOf)) {
+    const { data } = inline;
+    if (typeof data !== "string") continue;
+    const types = both(inline, "mimeType", "mime_type").filter((type) => type !== undefined).map(String);
+    const isAll = (kinds: RegExp) => types.length > 0 && types.every((type) => kinds.test(type));
+    if (isAll(/^image\//i)) meter.addImage(data, MAX_IMAGE_TOKENS);
+    // Text has less tokens than bytes, and sound, at 32 tokens a second, too.
+    else if (!isAll(/^(?:text|audio)\//i)) meter.addDocument(data);
+  }
 }
 
 const COUNTS = [
@@ -125,6 +138,9 @@ function createReader(): ReplyReader {
 
   return {
     reading,
+    skip(bytes) {
+      reading.unreadBytes += bytes;
+    },
     take(document) {
       reading.model = label(document.modelVersion) ?? reading.model;
       reading.responseId = label(document.responseId) ?? reading.responseId;

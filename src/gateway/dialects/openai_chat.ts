@@ -5,7 +5,15 @@ import { openaiErrorBody } from "./openai_error.ts";
 import { meterImageUrl } from "./openai_image.ts";
 import { OpenaiUsage, textsOf, tierFactor } from "./openai_usage.ts";
 import { addFinishReason, emptyReading, label, textBytes } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
+import {
+  InputMeter,
+  objectOf,
+  objectsOf,
+  readChoices,
+  readModelName,
+  readOtherModels,
+  readOutputLimit,
+} from "./request_fields.ts";
 
 export const openaiChat: Dialect = {
   id: "openai_chat",
@@ -23,10 +31,15 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   }
   const tools = objectsOf(body.tools);
   meter.addTools(tools.length, 0);
-  const searches = isObject(body.web_search_options) || model.endsWith(":online") || objectsOf(body.plugins).length > 0;
-  if (searches || tools.some(({ type }) => type !== "function" && type !== "custom")) meter.addHiddenInput();
+  const otherModels = readOtherModels(body);
+  if (isObject(body.web_search_options)) meter.addWebSearch();
+  const searches = [model, ...otherModels].some((name) => name.endsWith(":online"));
+  if (
+    searches || objectsOf(body.plugins).length > 0 || tools.some(({ type }) => type !== "function" && type !== "custom")
+  ) meter.addHiddenInput();
   return {
     model,
+    otherModels,
     streamed: body.stream === true,
     ...readChoices(readOutputLimit(body.max_completion_tokens, body.max_tokens), body.n),
     priceFactor: tierFactor(body.service_tier),
@@ -53,6 +66,9 @@ function createReader(): ReplyReader {
   let wholeBytes = 0;
   return {
     reading,
+    skip(bytes) {
+      reading.unreadBytes += bytes;
+    },
     take(document) {
       reading.model = label(document.model) ?? reading.model;
       reading.responseId = label(document.id) ?? reading.responseId;

@@ -6,7 +6,15 @@ import { openaiErrorBody } from "./openai_error.ts";
 import { meterImageUrl } from "./openai_image.ts";
 import { OpenaiUsage, textsOf, tierFactor } from "./openai_usage.ts";
 import { addFinishReason, emptyReading, jsonBytes, label, textBytes } from "./reply_fields.ts";
-import { InputMeter, objectOf, objectsOf, readChoices, readModelName, readOutputLimit } from "./request_fields.ts";
+import {
+  InputMeter,
+  objectOf,
+  objectsOf,
+  readChoices,
+  readModelName,
+  readOtherModels,
+  readOutputLimit,
+} from "./request_fields.ts";
 
 export const openaiResponses: Dialect = {
   id: "openai_responses",
@@ -51,6 +59,7 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
     if (DESCRIBED_TOOLS.has(type)) continue;
     const runsHere = CLIENT_TOOLS.has(type) || (type === "shell" && objectOf(environment).type === "local");
     if (runsHere) providerTools++;
+    else if (typeof type === "string" && type.startsWith("web_search")) meter.addWebSearch();
     else meter.addHiddenInput();
   }
   meter.addTools(tools.length, providerTools);
@@ -60,6 +69,7 @@ function readCall(body: Json, _path: string, bodyBytes: number): CallRequest {
   }
   return {
     model,
+    otherModels: readOtherModels(body),
     streamed: body.stream === true,
     ...readChoices(readOutputLimit(body.max_output_tokens), 1),
     priceFactor: tierFactor(body.service_tier),
@@ -138,6 +148,9 @@ function createReader(): ReplyReader {
 
   return {
     reading,
+    skip(bytes) {
+      reading.unreadBytes += bytes;
+    },
     take(document) {
       const { type, delta } = document;
       if (typeof type !== "string") {

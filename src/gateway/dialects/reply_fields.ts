@@ -19,6 +19,7 @@ export function emptyReading(): DraftReading {
     responseId: undefined,
     finishReasons: [],
     outputBytes: 0,
+    unreadBytes: 0,
     isComplete: false,
     errorType: undefined,
   };

@@ -20,12 +20,12 @@ export function readModelName(value: unknown, place: string): string {
 
 /**
  * The largest of several spellings of the limit; servers differ in which they obey. Undefined when none of them is one:
- * it is passed on, and the provider refuses it or does without. Digits in quotes count, since some servers take them.
+ * it is passed on, and the provider refuses it or does without. Numbers in quotes count, since some servers take them.
  */
 export function readOutputLimit(...values: readonly unknown[]): number | undefined {
   let limit: number | undefined;
   for (const value of values) {
-    const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+    const number = typeof value === "string" ? Number(value) : value;
     if (typeof number === "number" && number > 0 && number >= (limit ?? 0)) {
       limit = Math.min(MAX_LIMIT, Math.ceil(number));
     }
@@ -40,6 +40,23 @@ export function readChoices(
 ): Pick<CallRequest, "maxOutputTokens" | "choices"> {
   const choices = readOutputLimit(number) ?? 1;
   return { maxOutputTokens: limit === undefined ? undefined : Math.min(MAX_LIMIT, limit * choices), choices };
+}
+
+/** More is no list of alternatives, and each costs a look at the list of prices. */
+const MAX_OTHER_MODELS = 32;
+
+/**
+ * The models that may answer in place of the first: OpenRouter's `models`, Anthropic's and litellm's `fallbacks`, names
+ * or objects with one. Throws a `Refusal` (400) for what is neither.
+ */
+export function readOtherModels({ models, fallbacks }: Json): readonly string[] {
+  const others = [models, fallbacks].flatMap((value) => value ?? []);
+  if (others.length > MAX_OTHER_MODELS) {
+    throw new Refusal("bad_request", `A request may name ${MAX_OTHER_MODELS} other models, not ${others.length}`);
+  }
+  return others.map((other) =>
+    readModelName(isObject(other) ? other.model : other, 'each entry of "models" and "fallbacks"')
+  );
 }
 
 /** The objects in a list; none when it is no list. */
@@ -58,6 +75,13 @@ const PROVIDER_TOOL_TOKENS = 3_000;
 const TYPICAL_IMAGE_TOKENS = 1_500;
 const TYPICAL_TOKENS_PER_KIB_OF_DOCUMENT = 50;
 const BYTES_PER_TOKEN = 4;
+/**
+ * What searches of the web can bring in is stated nowhere, and agents that always offer them seldom use them: with the
+ * whole context window for them, as for other hidden input, no agent would start under a usual cap. Where OpenAI charges
+ * a fixed block for what a search brings, it is 8 000 tokens; models rarely make more than a few searches for one reply.
+ */
+const SEARCHES = 8;
+const TOKENS_PER_SEARCH = 8_000;
 
 /**
  * Adds up what a request's input can have. A dialect tells it of the media where its provider takes them for media:
@@ -68,6 +92,7 @@ export class InputMeter {
   #maxTokens = 0;
   #typicalTokens = 0;
   #hasHiddenInput = false;
+  #searches = 0;
 
   /** Of a picture the provider makes a number of tokens that does not grow with its file: `maxTokens` at most. */
   addImage(base64: string, maxTokens: number): void {
@@ -90,17 +115,23 @@ export class InputMeter {
     this.#hasHiddenInput = true;
   }
 
+  /** The provider may search the web, and reads what it finds. */
+  addWebSearch(): void {
+    this.#searches = SEARCHES;
+  }
+
   /** `providerTools`: how many of them are described by the provider alone, who describes them at length. */
   addTools(tools: number, providerTools: number): void {
     if (tools > 0) this.#maxTokens += TOOL_PROMPT_TOKENS + providerTools * PROVIDER_TOOL_TOKENS;
   }
 
-  measure(bodyBytes: number): Pick<CallRequest, "inputTokens" | "maxInputTokens" | "hasHiddenInput"> {
+  measure(bodyBytes: number): Pick<CallRequest, "inputTokens" | "maxInputTokens" | "webSearches" | "hasHiddenInput"> {
     // A text in JSON has as many bytes as characters at least, so this takes off no more than the media had.
     const textBytes = bodyBytes - this.#mediaBytes;
     return {
       inputTokens: Math.ceil(textBytes / BYTES_PER_TOKEN) + this.#typicalTokens,
-      maxInputTokens: textBytes + this.#maxTokens,
+      maxInputTokens: textBytes + this.#maxTokens + this.#searches * TOKENS_PER_SEARCH,
+      webSearches: this.#searches,
       hasHiddenInput: this.#hasHiddenInput,
     };
   }

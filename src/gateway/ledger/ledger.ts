@@ -9,11 +9,15 @@ import type { Admission, BudgetRefusal, BudgetScope, CallEntry, Caller, Picodoll
 import { type IssuedKey, type KeyFinding, type KeyRecord, type KeyRequest, VirtualKeys } from "./keys.ts";
 import { toCap, toUsd } from "./picodollars.ts";
 import { readReport, type Report, type ReportQuery } from "./report.ts";
-import { createTransaction, databaseFailure, isLocked, openDatabase } from "./schema.ts";
+import { createTransaction, databaseFailure, isLocked, openDatabase, waitForLocks } from "./schema.ts";
 import { NO_SUMS, type Scope, scopesOf, ScopeSums, type Sums } from "./scopes.ts";
 
 /** How often settlements that could not be written are tried again. */
 const RETRY_MS = 1000;
+/** After a try that found the file locked, nobody tries for so long: each try stops the whole process for a moment. */
+const LOCK_PAUSE_MS = 50;
+/** A lock is worth telling after so many such tries in a row, about a second. */
+const TOLD_LOCK_TRIES = 15;
 /** What other processes release shows after this long. */
 const POLL_MS = 250;
 /** Names and counts come from upstreams; more than this is nonsense that must not break the sums. */
@@ -60,6 +64,9 @@ export interface PendingSettlement {
   readonly endedMs: number;
 }
 
+/** Another program holds the file, probably for a moment: ask again after `released`. */
+export class LedgerLocked extends Refusal {}
+
 interface OpenCall extends Caller {
   readonly day: string;
   readonly reserved: Picodollars | null;
@@ -73,7 +80,8 @@ export function openLedger(path: string, options: LedgerOptions): Ledger {
 /**
  * A call is admitted with `reserve`, which holds back the most that it can cost, and ends with `settle`, which replaces
  * that by what it did cost. A cap holds at every admission: what is spent and held back, together with the new call,
- * never passes it, whichever process asks. All methods are synchronous.
+ * never passes it, whichever process asks. Methods are synchronous: those for calls wait 20 ms for another program that
+ * holds the file, those for commands, and opening and closing, 2 s.
  */
 export class Ledger implements Disposable {
   readonly path: string;
@@ -96,6 +104,9 @@ export class Ledger implements Disposable {
   #process: number | undefined;
   readonly #pending = new Map<string, PendingSettlement>();
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** What the last try found, until it may be tried again; undefined: the file may be free. */
+  #lock: unknown;
+  #lockedTries = 0;
   #problem: string | undefined;
   readonly #waiting = new Set<() => void>();
   #closed = false;
@@ -131,6 +142,7 @@ export class Ledger implements Disposable {
       this.#otherProcesses = database.prepare("SELECT * FROM process WHERE id IS NOT ?");
       this.recovery = this.#reconcile();
       this.#repair();
+      waitForLocks(database, "short");
     } catch (error) {
       database.close();
       throw databaseFailure(path, error);
@@ -145,8 +157,8 @@ export class Ledger implements Disposable {
   /**
    * Holds `amount` back for a call, or says which cap stands against it.
    *
-   * Throws a `Refusal`: `unavailable` when it cannot be written, `authentication` when the caller's key is not valid any
-   * more.
+   * Throws a `Refusal`: `unavailable` when it, or an earlier settlement, cannot be written (`LedgerLocked` when that may
+   * pass at once), `authentication` when the caller's key is not valid any more.
    *
    * @param amount the most that the call can cost; null: its price is unknown
    */
@@ -202,18 +214,19 @@ export class Ledger implements Disposable {
     if (this.#closed || this.#pending.has(callId)) return;
     const ending = { callId, settlement, endedMs: this.#options.now() };
     try {
-      this.#transaction(() => this.#end(ending));
+      this.#write(() => this.#end(ending));
     } catch (error) {
-      this.#wait(ending, error);
+      this.#pending.set(callId, ending);
+      this.#tryLater(error);
       return;
     }
-    this.#succeeded();
+    this.#writePending();
     this.#wake();
   }
 
   /**
-   * Resolves when something that was held back may have been released, at the latest after `timeoutMs`: ask again then.
-   * Rejects with the signal's reason.
+   * Resolves when something that was held back, or the file, may have been released, at the latest after `timeoutMs`: ask
+   * again then. Rejects with the signal's reason.
    */
   released(signal: AbortSignal, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -255,7 +268,7 @@ export class Ledger implements Disposable {
 
   /** Throws a `Failure`: `usage` for a name, cap or lease that cannot be, `environment` when it cannot be written. */
   issueKey(request: KeyRequest): IssuedKey {
-    return this.#using(() => this.#keys.issue(request));
+    return this.#patiently(() => this.#keys.issue(request));
   }
 
   /** To be asked for every call: another process may have ended the key. Throws a `Refusal` when it cannot be read. */
@@ -270,22 +283,22 @@ export class Ledger implements Disposable {
 
   /** The lease ends so long from now, also when it was over; false: there is no such key, or it was ended. */
   renewKey(id: string, leaseMs: number): boolean {
-    return this.#using(() => this.#keys.renew(id, leaseMs));
+    return this.#patiently(() => this.#keys.renew(id, leaseMs));
   }
 
   /** From now on the key admits no call, in no process; false: there is no such key, or it was ended before. */
   endKey(id: string): boolean {
-    return this.#using(() => this.#keys.end({ id })) > 0;
+    return this.#patiently(() => this.#keys.end({ id })) > 0;
   }
 
   /** Ends the worker's keys; returns how many. */
   endWorker(run: string, worker: string): number {
-    return this.#using(() => this.#keys.end({ run, worker }));
+    return this.#patiently(() => this.#keys.end({ run, worker }));
   }
 
   /** Ends the run's keys; returns how many. */
   endRun(run: string): number {
-    return this.#using(() => this.#keys.end({ run }));
+    return this.#patiently(() => this.#keys.end({ run }));
   }
 
   keys(filter: { readonly run?: string } = {}): KeyRecord[] {
@@ -307,6 +320,8 @@ export class Ledger implements Disposable {
    */
   close(): readonly PendingSettlement[] {
     if (this.#closed) return [];
+    waitForLocks(this.#database, "long");
+    this.#lock = undefined;
     this.#writePending();
     try {
       this.#transaction(() => this.#process !== undefined && this.#abandon(this.#process));
@@ -467,10 +482,10 @@ export class Ledger implements Disposable {
     try {
       this.#requireOpen();
       if (this.#fileId !== fileIdOf(this.path)) throw new Error("the file was deleted or replaced");
-      this.#process ??= this.#register();
-      const result = this.#transaction(work);
-      this.#succeeded();
-      return result;
+      // What is spent and not on record yet, no cap would stop.
+      for (const ending of this.#pending.values()) this.#writeEnding(ending);
+      this.#process ??= this.#write(() => this.#register());
+      return this.#write(work);
     } catch (error) {
       throw error instanceof Refusal ? error : this.#unavailable(error);
     }
@@ -494,9 +509,20 @@ export class Ledger implements Disposable {
     }
   }
 
+  #patiently<T>(work: () => T): T {
+    return this.#using(() => {
+      waitForLocks(this.#database, "long");
+      try {
+        return work();
+      } finally {
+        waitForLocks(this.#database, "short");
+      }
+    });
+  }
+
   /** Everything that `work` reads is of the same moment; others may write meanwhile. */
   #reading<T>(work: () => T): T {
-    return this.#using(() => {
+    return this.#patiently(() => {
       this.#database.exec("BEGIN");
       try {
         return work();
@@ -511,8 +537,10 @@ export class Ledger implements Disposable {
   }
 
   #unavailable(error: unknown): Refusal {
-    this.#tell(error);
-    return new Refusal(
+    const isBrief = isLocked(error);
+    if (!isBrief) this.#tell(error);
+    const Kind = isBrief ? LedgerLocked : Refusal;
+    return new Kind(
       "unavailable",
       `The gateway cannot use its ledger (${messageOf(error)}), and no call is made without a record of it`,
       { cause: error },
@@ -526,34 +554,54 @@ export class Ledger implements Disposable {
     this.#options.onProblem?.(problem);
   }
 
-  /** The file can be written: so can what waits, probably. */
-  #succeeded(): void {
-    if (this.#pending.size > 0) this.#writePending();
-    if (this.#pending.size === 0) this.#problem = undefined;
+  /** A transaction, unless the file was found locked just now. */
+  #write<T>(work: () => T): T {
+    if (this.#lock !== undefined) throw this.#lock;
+    try {
+      const result = this.#transaction(work);
+      this.#lockedTries = 0;
+      if (this.#pending.size === 0) this.#problem = undefined;
+      return result;
+    } catch (error) {
+      if (isLocked(error)) {
+        this.#lock = error;
+        this.#lockedTries += 1;
+        if (this.#lockedTries === TOLD_LOCK_TRIES) this.#tell(error);
+        this.#tryLater(error);
+      }
+      throw error;
+    }
+  }
+
+  #writeEnding(ending: PendingSettlement): void {
+    this.#write(() => this.#end(ending));
+    this.#pending.delete(ending.callId);
+    this.#wake();
   }
 
   #writePending(): void {
     for (const ending of [...this.#pending.values()]) {
       try {
-        this.#transaction(() => this.#end(ending));
-        this.#pending.delete(ending.callId);
-        this.#wake();
+        this.#writeEnding(ending);
       } catch (error) {
-        this.#wait(ending, error);
-        // Each further one would wait for the lock again; any other problem may be that of this one alone.
+        this.#tryLater(error);
+        // Any other problem may be that of this one alone.
         if (isLocked(error)) break;
       }
     }
   }
 
-  #wait(ending: PendingSettlement, error: unknown): void {
-    this.#pending.set(ending.callId, ending);
-    this.#tell(error);
-    if (this.#retry !== undefined) return;
+  #tryLater(error: unknown): void {
+    const isBrief = isLocked(error);
+    if (!isBrief) this.#tell(error);
+    if (this.#retry !== undefined && !isBrief) return;
+    clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.#lock = undefined;
       this.#writePending();
-    }, RETRY_MS);
+      this.#wake();
+    }, isBrief ? LOCK_PAUSE_MS : RETRY_MS);
     Deno.unrefTimer(this.#retry);
   }
 

@@ -58,6 +58,8 @@ export interface Report {
   readonly totals: ReportSums;
 }
 
+const LONGEST_SHOWN_NAME = 48;
+
 /** The most certain first. */
 const SOURCES: readonly CostSource[] = ["provider", "user", "list", "estimated", "unknown"];
 
@@ -66,9 +68,8 @@ const SUMS = [
   "count(*) FILTER (WHERE outcome = 'answered') AS answered",
   "count(*) FILTER (WHERE outcome <> 'answered') AS failed",
   "count(*) FILTER (WHERE ended_ms IS NULL) AS open",
-  ...["input", "cache_read", "cache_write", "output", "reasoning"].map((part) =>
-    `coalesce(sum(${part}), 0) AS ${part}`
-  ),
+  // Not `sum`, which fails on what 64 bits do not hold.
+  ...["input", "cache_read", "cache_write", "output", "reasoning"].map((part) => `total(${part}) AS ${part}`),
   "count(cost) AS priced",
   amountSumColumns("cost", "cost IS NOT NULL", "cost"),
   amountSumColumns("cost", "cost_source = 'estimated'", "estimated"),
@@ -113,7 +114,10 @@ export function readReport(database: DatabaseSync, { by, filters = {} }: ReportQ
   return { by: fields, rows, totals: sumsIn(query(`SELECT ${SUMS} ${from}`)[0]!) };
 }
 
-/** With a line feed at its end. `csv` has no totals, so that a column can be added up; its lines end as RFC 4180 says. */
+/**
+ * With a line feed at its end. `csv` has no totals, so that a column can be added up; its lines end as RFC 4180 says.
+ * Control characters in names show as `\x1b` in both; the table has the ends of long names alone.
+ */
 export function formatReport(report: Report, format: "table" | "json" | "csv"): string {
   if (format === "json") return JSON.stringify(report, null, 2) + "\n";
   if (format === "csv") {
@@ -146,7 +150,7 @@ const SUM_KEYS = Object.keys(SUM_NAMES) as (keyof ReportSums)[];
 
 function formatTable({ by, rows, totals }: Report): string {
   const header = [...by, ...Object.values(SUM_NAMES)];
-  const lines = rows.map((row) => [...by.map((field) => shown(row[field]!)), ...sumCells(row)]);
+  const lines = rows.map((row) => [...by.map((field) => shortened(escaped(row[field]!))), ...sumCells(row)]);
   const label = by.length === 0 ? [] : ["total", ...Array<string>(by.length - 1).fill("")];
   const last = [...label, ...sumCells(totals)];
   const widths = header.map((_, i) =>
@@ -173,17 +177,27 @@ function costCell({ cost_usd, unknown_calls }: ReportSums): string {
   return cost_usd.toFixed(6) + (unknown_calls > 0 ? "+?" : "");
 }
 
-/** Names come from workers and models; a line feed or a tab would break the table. */
-function shown(name: string): string {
-  return escapeTerminal(name).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+/** In one line, and harmless to show: names come from workers and models. */
+function escaped(name: string): string {
+  return escapeTerminal(name).replace(/[\n\t\u2028\u2029]/g, (character) => LINE_ESCAPES.get(character)!);
+}
+
+const LINE_ESCAPES = new Map([["\n", "\\n"], ["\t", "\\t"], ["\u2028", "\\u2028"], ["\u2029", "\\u2029"]]);
+
+/** A long name would make every line of the table as long; its ends tell most. */
+function shortened(name: string): string {
+  const characters = [...name];
+  if (characters.length <= LONGEST_SHOWN_NAME) return name;
+  const half = LONGEST_SHOWN_NAME / 2;
+  return [...characters.slice(0, half), "…", ...characters.slice(1 - half)].join("");
 }
 
 /** Text that a spreadsheet would run as a formula gets an apostrophe in front, which it shows as text. */
 function csvCell(value: string | number | null | undefined): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  const text = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = escaped(value).replace(/^[=+\-@]/, "'$&");
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function sumsIn(row: Record<string, unknown>): ReportSums {

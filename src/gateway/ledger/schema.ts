@@ -7,8 +7,10 @@ import { writeFailure } from "../../store/write_failure.ts";
 /** "gclg", in the file's header. */
 const APPLICATION_ID = 0x67636c67;
 const SCHEMA_VERSION = 1;
-/** Another process writes for less than a millisecond; whoever holds the file longer must not stop the gateway for long. */
-const BUSY_TIMEOUT_MS = 2000;
+/** For openings and commands: nothing else waits meanwhile. */
+const LONG_WAIT_MS = 2000;
+/** For calls, as everything in the process stands still meanwhile. Another gateway writes for less than a millisecond. */
+const SHORT_WAIT_MS = 20;
 const OPEN_ATTEMPTS = 200;
 const OPEN_PAUSE_MS = 10;
 
@@ -78,7 +80,7 @@ const SCHEMA = [
 
 /**
  * Opens the file, or makes it, for its owner alone, with its folder. What a process has written survives its death; only
- * a power cut may lose the last transactions (WAL, synchronous NORMAL).
+ * a power cut may lose the last transactions (WAL, synchronous NORMAL). It waits long for locks, see `waitForLocks`.
  *
  * Throws a `Failure`: `usage` when the file is missing but has to exist, belongs to something else or to a newer gocore;
  * `environment` when it cannot be opened. A file that is not a ledger stays as it is.
@@ -110,6 +112,11 @@ export function databaseFailure(path: string, cause: unknown): Failure {
     ? "End the program that holds the file, for example an open `sqlite3` shell"
     : "Name another file with `--ledger`, in a folder that you may write to";
   return new Failure("environment", `Cannot use the ledger "${path}": ${finding}`, { hints: [hint], cause });
+}
+
+/** How long each statement from now on waits, synchronously, for another program that holds the file: 20 or 2000 ms. */
+export function waitForLocks(database: DatabaseSync, how: "short" | "long"): void {
+  database.exec(`PRAGMA busy_timeout = ${how === "short" ? SHORT_WAIT_MS : LONG_WAIT_MS}`);
 }
 
 /** Whether another program holds the file. Only the text tells it in every version of Deno. */
@@ -173,8 +180,9 @@ function statOf(path: string): Deno.FileInfo | undefined {
 }
 
 function setUp(database: DatabaseSync, path: string): void {
+  waitForLocks(database, "long");
   // Sorting may need space, and nothing is written anywhere but to the ledger.
-  database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`);
+  database.exec("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
   // Not `prepare`, which does not say in every version of Deno why the file cannot be read.
   database.exec("SELECT count(*) FROM sqlite_schema");
   const isNew = isEmpty(database);

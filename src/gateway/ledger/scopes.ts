@@ -14,12 +14,15 @@ export interface Scope {
 export interface Sums {
   /** What ended calls count for: their cost or, when they may have cost more, what had been held back for them. */
   readonly settled: bigint;
-  /** Held back for calls that are under way. */
+  /** Held back for calls that are under way. It gets smaller again, and so no call is admitted that it cannot hold. */
   readonly reserved: bigint;
   readonly openCalls: bigint;
   /** Ended calls whose cost nobody knows. */
   readonly unknownCalls: bigint;
 }
+
+/** What 64 bits hold, 9 223 372 USD: more than any cap, and beyond it a sum of what was spent stands still. */
+const HIGHEST_SUM = 2n ** 63n - 1n;
 
 export const NO_SUMS: Sums = { settled: 0n, reserved: 0n, openCalls: 0n, unknownCalls: 0n };
 
@@ -50,7 +53,7 @@ export class ScopeSums {
     this.#readAll = database.prepare(`SELECT kind, id, ${columns} FROM scope`);
     this.#add = database.prepare(
       `INSERT INTO scope (kind, id, ${columns}) VALUES (?, ?, ?, ?, ?, ?)
-      ON CONFLICT (kind, id) DO UPDATE SET settled = settled + excluded.settled,
+      ON CONFLICT (kind, id) DO UPDATE SET settled = settled + min(excluded.settled, ${HIGHEST_SUM} - settled),
         reserved = reserved + excluded.reserved, open_calls = open_calls + excluded.open_calls,
         unknown_calls = unknown_calls + excluded.unknown_calls`,
     );
@@ -111,7 +114,7 @@ export class ScopeSums {
         actual.set(name, {
           scope,
           sums: {
-            settled: sums.settled + more.settled,
+            settled: lesser(sums.settled + more.settled, HIGHEST_SUM),
             reserved: sums.reserved + more.reserved,
             openCalls: sums.openCalls + more.openCalls,
             unknownCalls: sums.unknownCalls + more.unknownCalls,
@@ -121,6 +124,10 @@ export class ScopeSums {
     }
     return actual;
   }
+}
+
+function lesser(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 function sumsIn(row: Record<string, unknown>): Sums {

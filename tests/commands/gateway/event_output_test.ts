@@ -62,13 +62,19 @@ Deno.test("EventOutput shows every event in order to a reader that is late", asy
   equal(await stderr.read(), "");
 });
 
+/** Events get their words in the turn after that in which they were published. */
+const nextTurn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
 Deno.test("EventOutput keeps a bounded amount for a stuck reader, and tells how many events are missing where", async () => {
   const stdout = heldPipe();
   const output = new EventOutput({ stdout: stdout.pipe, stderr: collectingPipe().pipe }, format);
   const long = "x".repeat(1024 * 1024 - 1);
   output.publish(say("first"));
   await stdout.asked;
-  for (let i = 0; i < 104; i++) output.publish(say(long));
+  for (let i = 0; i < 104; i++) {
+    output.publish(say(long));
+    await nextTurn();
+  }
   await stdout.readAll();
   output.publish(say("after"));
   const lines = (await stdout.readAll()).trimEnd().split("\n").map((line) => line.startsWith("xxx") ? "x" : line);
@@ -86,6 +92,7 @@ Deno.test("EventOutput.close() hands over what waits, with what is missing", asy
   output.publish(say("first"));
   await stdout.asked;
   output.publish(say("x".repeat(4 * 1024 * 1024)));
+  await nextTurn();
   output.publish(say("left out"));
   output.close();
   const lines = (await stdout.readAll()).trimEnd().split("\n");

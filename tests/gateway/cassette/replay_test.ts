@@ -109,7 +109,7 @@ Deno.test("equal requests get the recordings in their order, each once, also whe
   });
 });
 
-Deno.test("a miss names the nearest unused recording and what is different", async () => {
+Deno.test("a miss names the nearest recording and what is different", async () => {
   await inTempDir(async (dir) => {
     const turn = (...contents: string[]) => asked({ system: "s", messages: contents.map((content) => ({ content })) });
     await cassette(dir, [
@@ -123,7 +123,7 @@ Deno.test("a miss names the nearest unused recording and what is different", asy
     equal(
       refusal.message,
       'No recording fits this request of worker "w1" (POST /v1/messages, model m). The worker has 3 recordings, 1 of them ' +
-        'used: w1/000001.json. The nearest is "w1/000002.json", and differs in body.messages[2].content: ' +
+        'used: w1/000001.json. The nearest is "w1/000002.json", not used yet; it differs in body.messages[2].content: ' +
         'recorded "a.txt", asked "a.txt b.txt"',
     );
     deepEqual(refusal.details, {
@@ -135,6 +135,64 @@ Deno.test("a miss names the nearest unused recording and what is different", asy
     });
     // The recording is still there for the request that it belongs to.
     equal(await textOf(answer, turn("go", "ls", "a.txt")), "2");
+  });
+});
+
+Deno.test("the nearest recording may be a used one, and is said to be; of equally near ones it is not", async () => {
+  await inTempDir(async (dir) => {
+    const turn = (...contents: string[]) => asked({ system: "s", messages: contents.map((content) => ({ content })) });
+    await cassette(dir, [
+      [turn("go"), { chunks: ["1"] }],
+      [turn("go"), { chunks: ["2"] }],
+      [turn("go", "ls", "a.txt", "cat", "text"), { chunks: ["3"] }],
+    ]);
+    const answer = await openReplay(dir);
+    const nearest = async () => (await refusalOf(answer(turn("gone"), never))).message.split(". ").at(-1);
+    const differs = 'it differs in body.messages[0].content: recorded "go", asked "gone"';
+    await textOf(answer, turn("go"));
+    equal(await nearest(), `The nearest is "w1/000002.json", not used yet; ${differs}`);
+    await textOf(answer, turn("go"));
+    equal(await nearest(), `The nearest is "w1/000001.json", used already; ${differs}`);
+  });
+});
+
+Deno.test("a request that equals another worker's recording is said to", async () => {
+  await inTempDir(async (dir) => {
+    await cassette(dir, [
+      [asked({ q: 1 }, { worker: "a" }), { chunks: [] }],
+      [asked({ q: 2 }, { worker: "b" }), { chunks: [] }],
+    ]);
+    const answer = await openReplay(dir);
+    const messageFor = async (q: number, worker: string) =>
+      (await refusalOf(answer(asked({ q }, { worker }), never))).message;
+    const asks = (worker: string) =>
+      `No recording fits this request of worker "${worker}" (POST /v1/messages, model m). The worker has `;
+    equal(
+      await messageFor(1, "none"),
+      `${asks("none")}no recordings. "a/000001.json" is equal, but belongs to worker "a"`,
+    );
+    equal(
+      await messageFor(1, "b"),
+      `${asks("b")}1 recordings, 0 of them used. "a/000001.json" is equal, but belongs to worker "a"`,
+    );
+    equal(
+      await messageFor(3, "b"),
+      `${asks("b")}1 recordings, 0 of them used. The nearest is "b/000001.json", not used yet; ` +
+        "it differs in body.q: recorded 2, asked 3",
+    );
+  });
+});
+
+Deno.test("a difference is found as deep as it makes one", async () => {
+  await inTempDir(async (dir) => {
+    const nested = (leaf: number) => {
+      let value: unknown = leaf;
+      for (let i = 0; i < 499; i++) value = [value];
+      return asked({ value });
+    };
+    await cassette(dir, [[nested(1), { chunks: [] }]]);
+    const refusal = await refusalOf((await openReplay(dir))(nested(2), never));
+    ok(refusal.message.includes("recorded 1, asked 2"), refusal.message);
   });
 });
 

@@ -275,6 +275,49 @@ Deno.test("sums are exact beyond 2^53, and a sum that passes 64 bits fails close
   equal(problems.length, 1);
 });
 
+Deno.test("what was spent beyond 64 bits counts as the most that they hold, for callers, reports and the next opening", () =>
+  inTempDir((dir) => {
+    const path = `${dir}/ledger.db`;
+    const most = Number.MAX_SAFE_INTEGER;
+    const options = { now: () => NOON, onProblem: (problem: string) => ok(false, problem) };
+    {
+      using ledger = openLedger(path, { ...options, identity: DEAD });
+      for (let i = 0; i < 1030; i++) {
+        ledger.reserve(call(`a${i}`), 1);
+        ledger.settle(
+          `a${i}`,
+          end(most, { usage: { input: 1e300, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 } }),
+        );
+      }
+      equal(ledger.pending, 0);
+      deepEqual(ledger.check(), []);
+    }
+    const dead = openLedger(path, { ...options, identity: DEAD });
+    dead.reserve(call("lost"), most);
+    using ledger = openLedger(path, { ...options, caps: { run: 1e300 } });
+    deepEqual(ledger.recovery, { lostCalls: 1, lostUsd: 9007.199254740991 });
+    dead.close();
+    deepEqual(ledger.check(), []);
+    deepEqual(ledger.spent({ scope: "run", id: "r" }), {
+      capUsd: 9_000_000,
+      spentUsd: 9_223_372.036854775807,
+      reservedUsd: 0,
+      openCalls: 0,
+      unknownCalls: 0,
+    });
+    equal(ledger.reserve(call("b"), 0).admitted, false, "there is no higher cap");
+    const { calls, cost_usd, input_tokens } = ledger.report({ by: [] }).totals;
+    deepEqual({ calls, cost_usd, input_tokens }, { calls: 1031, cost_usd: 9286422.431637962, input_tokens: 1.03e15 });
+
+    using database = connect(path);
+    database.exec("DELETE FROM scope");
+    const problems: string[] = [];
+    using repaired = openLedger(path, { now: () => NOON, onProblem: (problem) => problems.push(problem) });
+    equal(problems.length, 1);
+    deepEqual(repaired.check(), []);
+    equal(repaired.spent({ scope: "run", id: "r" }).spentUsd, 9_223_372.036854775807);
+  }));
+
 Deno.test("calls of a process that has died are settled at what was held back for them, once", () =>
   inTempDir((dir) => {
     const path = `${dir}/ledger.db`;

@@ -165,8 +165,19 @@ total              5   3       1     1    300      60       9     120         15
 const hostile = (model: string): Report => ({ by: ["model"], rows: [{ model, ...NOTHING }], totals: NOTHING });
 
 Deno.test("names cannot break the table or reach the terminal", () => {
-  const [, row] = formatReport(hostile("\x1b[2Ja\nb\tc\u202e"), "table").split("\n");
-  equal(row!.split("  ")[0], "\\x1b[2Ja\\nb\\tc\\u202e");
+  const [, row] = formatReport(hostile("\x1b[2Ja\nb\tc\u202e\u2028"), "table").split("\n");
+  equal(row!.split("  ")[0], "\\x1b[2Ja\\nb\\tc\\u202e\\u2028");
+});
+
+Deno.test("the table shows the ends of a long name, and data have all of it", () => {
+  const name = (length: number) => "👋" + "m".repeat(length - 2) + "👋";
+  const nameIn = (model: string) => formatReport(hostile(model), "table").split("\n")[1]!.split("  ")[0];
+  equal(nameIn(name(48)), name(48));
+  equal(nameIn(name(49)), `👋${"m".repeat(23)}…${"m".repeat(22)}👋`);
+  equal(nameIn("\n".repeat(200)), `${"\\n".repeat(12)}…n${"\\n".repeat(11)}`);
+  for (const format of ["csv", "json"] as const) {
+    equal(formatReport(hostile(name(200)), format).includes(name(200)), true);
+  }
 });
 
 Deno.test("CSV quotes as RFC 4180 says and has no cell that a spreadsheet would run", () => {
@@ -181,10 +192,13 @@ Deno.test("CSV quotes as RFC 4180 says and has no cell that a spreadsheet would 
   };
   equal(cellOf("plain"), "plain");
   equal(cellOf('a,"b"'), '"a,""b"""');
-  equal(cellOf("a\r\nb"), '"a\r\nb"');
-  for (const first of ["=", "+", "-", "@", "\t"]) equal(cellOf(`${first}1+1`), `'${first}1+1`);
+  for (const first of ["=", "+", "-", "@"]) equal(cellOf(`${first}1+1`), `'${first}1+1`);
   equal(cellOf('=HYPERLINK("x","y")'), `"'=HYPERLINK(""x"",""y"")"`);
-  equal(cellOf("\r=1"), `"'\r=1"`);
+  // As in the table, and so none of these is at the beginning or breaks the line.
+  equal(
+    cellOf("\t=1\r\n\x85\x9b\u061c\u200f\u2028\u2029\u202e\u2066"),
+    "\\t=1\\x0d\\n\\x85\\x9b\\u061c\\u200f\\u2028\\u2029\\u202e\\u2066",
+  );
 });
 
 Deno.test("JSON has the report as it is, with every picodollar, and null for what nobody knows", () => {
