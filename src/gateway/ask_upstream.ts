@@ -1,6 +1,7 @@
 /** Asks a provider over HTTP, with the real key in place of whatever the client sent. */
 import { providerTable } from "../models/provider_table.ts";
 import type { Answerer, Asked } from "./answerer.ts";
+import type { DialectId } from "./dialect.ts";
 import type { UpstreamSettings } from "./settings.ts";
 
 /** They belong to one connection, name us, or are the client's credentials. */
@@ -27,6 +28,9 @@ const NOT_PASSED_ON = new Set([
   "via",
   "x-api-key",
   "x-goog-api-key",
+  // These would have the reply without its usage, or the request read as another one.
+  "x-goog-fieldmask",
+  "x-http-method-override",
 ]);
 const NOT_PASSED_ON_PREFIX = /^(?:x-gocore-|x-forwarded-|x-real-ip$)/;
 
@@ -41,9 +45,17 @@ export function passedOnHeaders(headers: Headers): Headers {
   return kept;
 }
 
-/** The query without the parameter `key`, otherwise as it came. */
-export function passedOnSearch(search: string): string {
-  const kept = search.slice(1).split("&").filter((part) => decoded(part.split("=", 1)[0]!) !== "key").join("&");
+/**
+ * What Google's servers take in a query can leave the usage out of a reply (`fields`), write it in another format (`alt`,
+ * `callback`) and change the request (`$httpHeaders`): only what is known to do none of this is passed on.
+ */
+const GEMINI_PARAMETER = /^(?:alt=(?:sse|json)|(?:pageSize|pageToken)=.*)$/s;
+
+/** The query without the parameter `key`; in Gemini's format with nothing that could hide usage; otherwise as it came. */
+export function passedOnSearch(search: string, dialect?: DialectId): string {
+  const kept = search.slice(1).split("&").filter((part) =>
+    dialect === "gemini" ? GEMINI_PARAMETER.test(part) : decoded(part.split("=", 1)[0]!) !== "key"
+  ).join("&");
   return kept === "" ? "" : `?${kept}`;
 }
 

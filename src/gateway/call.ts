@@ -8,7 +8,7 @@ import { CallEnded, type Deadlines, type Watch } from "./deadlines.ts";
 import type { CallRequest, Dialect, ReplyReader, ReplyReading } from "./dialect.ts";
 import { joined } from "./guard.ts";
 import type { BudgetRefusal, CallEntry, Caller, CallOutcome } from "./ledger/entry.ts";
-import type { Ledger } from "./ledger/ledger.ts";
+import { type Ledger, LedgerLocked } from "./ledger/ledger.ts";
 import { toPicodollars, toReservation, toUsd } from "./ledger/picodollars.ts";
 import type { CallEnding, PricedTarget, Pricing } from "./pricing.ts";
 import { type Permit, type RateGate, retryAfterMs } from "./rate_gate.ts";
@@ -57,6 +57,8 @@ const RETRYABLE = new Set([408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** With these an upstream's `retry-after` is meant for everyone. */
 const SLOW_DOWN = new Set([429, 503, 529]);
+/** So long a call waits for another program that holds the ledger's file. */
+const LOCK_PATIENCE_MS = 5000;
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 60_000;
 /** What a request is taken to put out, as far as tokens per minute are concerned; corrected when the reply is there. */
@@ -146,6 +148,7 @@ export class OpenCall {
     const tokens = call.inputTokens + Math.min(call.maxOutputTokens ?? USUAL_OUTPUT_TOKENS, USUAL_OUTPUT_TOKENS);
     const giveUpMs = this.#services.monotonicMs() + settings.queueTimeoutMs;
     const { signal } = this.#aborter;
+    let lockedSinceMs: number | undefined;
     this.#watch.rest();
     while (true) {
       const timeoutMs = Math.max(giveUpMs - this.#services.monotonicMs(), 0);
@@ -156,24 +159,38 @@ export class OpenCall {
       }));
       // Between here and the request there is nothing to wait for: what is admitted is sent.
       signal.throwIfAborted();
-      const refusal = this.#reserve(boundUsd);
-      if (refusal === undefined) return;
+      const obstacle = this.#reserve(boundUsd);
+      if (obstacle === undefined) return;
       this.#permit.cancel();
-      if (!refusal.mayFitLater || this.#services.monotonicMs() >= giveUpMs) throw this.#refuse(refusal);
+      const nowMs = this.#services.monotonicMs();
+      if (obstacle instanceof LedgerLocked) {
+        lockedSinceMs ??= nowMs;
+        if (nowMs - lockedSinceMs >= LOCK_PATIENCE_MS) throw obstacle;
+        await this.#outside(ledger.released(signal, LOCK_PATIENCE_MS));
+        continue;
+      }
+      lockedSinceMs = undefined;
+      if (!obstacle.mayFitLater || nowMs >= giveUpMs) throw this.#refuse(obstacle);
       this.#tellWait("budget", null, 0);
-      await this.#outside(ledger.released(signal, giveUpMs - this.#services.monotonicMs()));
+      await this.#outside(ledger.released(signal, giveUpMs - nowMs));
     }
   }
 
-  #reserve(usd: number | null): BudgetRefusal | undefined {
+  /** What keeps the call from being admitted for now; undefined: it is. */
+  #reserve(usd: number | null): BudgetRefusal | LedgerLocked | undefined {
     const target = this.#target;
     if (this.#reservation?.target === target) return undefined;
     const amount = usd === null ? null : toReservation(usd);
     const { ledger } = this.#services;
-    const admission = this.#reservation === undefined
-      ? ledger.reserve(this.#entry(), amount)
-      : ledger.move(this.#order.id, this.#entry(), amount);
-    if (!admission.admitted) return admission.refusal;
+    try {
+      const admission = this.#reservation === undefined
+        ? ledger.reserve(this.#entry(), amount)
+        : ledger.move(this.#order.id, this.#entry(), amount);
+      if (!admission.admitted) return admission.refusal;
+    } catch (error) {
+      if (error instanceof LedgerLocked) return error;
+      throw error;
+    }
     this.#reservation = { target, usd: amount === null ? null : toUsd(amount) };
   }
 
@@ -458,7 +475,7 @@ export class OpenCall {
       usageSource,
       cost,
       costSource,
-      mayHaveCostMore: charge.mayHaveCostMore && settings.cutStreams === "reservation",
+      mayHaveCostMore: charge.mayHaveCostMore && settings.uncounted === "reservation",
       attempts: this.#attempts,
       durationMs,
       firstByteMs: this.#firstByteMs,

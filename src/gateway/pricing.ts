@@ -1,6 +1,15 @@
 /** What a call can cost at most before it is made, and what it has cost when it has ended. */
 import { parseModelName } from "../models/model_name.ts";
-import { costOf, isAmount, loadPriceList, providerCost, type TokenPrices, UNKNOWN_COST } from "../models/price.ts";
+import {
+  ASSUMED_SEARCH_USD,
+  costOf,
+  isAmount,
+  type ListedModel,
+  loadPriceList,
+  providerCost,
+  type TokenPrices,
+  UNKNOWN_COST,
+} from "../models/price.ts";
 import { providerTable } from "../models/provider_table.ts";
 import type { Cost, CostSource, Usage } from "../models/usage.ts";
 import type { CallRequest, ReplyReading } from "./dialect.ts";
@@ -42,7 +51,7 @@ export interface Charge {
   /** Null: nobody knows. */
   readonly costUsd: number | null;
   readonly costSource: CostSource;
-  /** It may have cost more than that: the reply broke off before the provider had counted. */
+  /** It may have cost more than that: the provider has not told all that it counted, or by which price. */
   readonly mayHaveCostMore: boolean;
 }
 
@@ -52,16 +61,21 @@ export interface Pricing {
    * request and the context window can hold (all of the window when it refers to input elsewhere), each at the dearest
    * price for input;
    * the output has as many as the request allows, or `assumedOutputTokens`. Compared in whole picodollars, `charge` never
-   * gives more for a reply within these counts. Searches of the web are not in it: nobody knows their number before.
+   * gives more for a reply within these counts. Of searches of the web it has as many as `CallRequest` reckons with:
+   * nobody knows their number before. Of several models that may answer, the dearest counts; null when one of them has no
+   * price.
    */
   bound(call: CallRequest, target: PricedTarget): number | null;
   /**
    * What an ended call used and cost. The first that is known counts: the reply's own cost, the user's prices, the list
    * of the upstream's provider, the list of the provider that the model's name belongs to. The model that answered is
-   * charged; the one that was asked for when nobody prices the other, or when the user priced it. `estimated` also
-   * stands for a reply that says itself that the list does not hold for it.
+   * charged; the one that was asked for when nobody prices the other, or when the user priced it. The dearer of the two, as
+   * `estimated`, when the one that answered is neither a version of the other nor named in the request, and has another
+   * price: an upstream cannot make a call cheaper by a name. `estimated` also stands for a reply that says itself that the
+   * list does not hold for it.
    *
-   * Counts that are missing are estimated, by this policy:
+   * Counts that are missing are estimated, by this policy, and may have been more. A count of nothing is missing too, where
+   * there was something to count.
    * - A whole reply without counts: the input as estimated before, a token for each 4 bytes of output.
    * - A streamed reply that was cut: the counts so far. Input that it did not state is as estimated before. The output
    *   has at least a token for each 3 bytes that were seen (there was reasoning that nobody saw, and more on its way),
@@ -76,6 +90,8 @@ export interface Pricing {
 const ASSUMED_CONTEXT_WINDOW = 1_000_000;
 const BYTES_PER_TOKEN = 4;
 const MOST_FOUND = 500;
+/** What follows a model's name in the name of one of its versions: a date, a number, a stage. */
+const VERSION_SUFFIX = /^(?:[-@](?:\d{3,8}|\d{4}-\d\d-\d\d|latest|(?:preview|exp)(?:-[\d-]{1,10})?))?$/;
 const BYTES_PER_TOKEN_OF_CUT_REPLY = 3;
 
 interface ModelPrices {
@@ -110,53 +126,69 @@ export async function createPricing(
     const found = userPrices.find((entry) => matchesPattern(entry.model, model));
     return found && { source: "user", pricesFor: () => found.prices };
   };
-  const findPrices = (target: PricedTarget, answered: string | undefined): ModelPrices | undefined => {
-    const models = answered === undefined || answered === target.model ? [target.model] : [answered, target.model];
+  const findAnyPrices = (model: string, target: PricedTarget): ModelPrices | undefined => {
+    const listed = findListed(model, target);
+    return findUserPrices(model) ?? (listed && { source: "list", pricesFor: listed.pricesFor });
+  };
+  /** Several when it cannot be told whose hold. */
+  const findPrices = ({ call, reading, ...target }: EndedCall): readonly ModelPrices[] => {
     // The user's word on the name that clients use comes before one on a name behind it.
-    for (const model of models.toReversed()) {
-      const prices = findUserPrices(model);
-      if (prices !== undefined) return prices;
-    }
-    for (const model of models) {
-      const listed = findListed(model, target);
-      if (listed !== undefined) return { source: "list", pricesFor: listed.pricesFor };
-    }
+    const own = findUserPrices(target.model);
+    if (own !== undefined) return [own];
+    const asked = findAnyPrices(target.model, target);
+    const answered = reading?.model === undefined ? undefined : findAnyPrices(reading.model, target);
+    if (answered === undefined) return asked === undefined ? [] : [asked];
+    const isExpected = [target.model, ...call.otherModels].some((model) => isVersionOf(reading!.model!, model));
+    return asked === undefined || isExpected ? [answered] : [answered, asked];
   };
 
-  const toCost = (usage: Usage, isExact: boolean, { call, reading, ...target }: EndedCall): Cost => {
-    const prices = findPrices(target, reading?.model);
-    if (prices === undefined) return UNKNOWN_COST;
-    const cost = costOf(usage, prices.pricesFor(inputOf(usage)), prices.source);
+  const toCost = (usage: Usage, isExact: boolean, ended: EndedCall): Cost & { readonly isDisputed: boolean } => {
+    const { call, reading } = ended;
+    const costs = findPrices(ended).map(({ pricesFor, source }) => costOf(usage, pricesFor(inputOf(usage)), source));
+    const dearest = costs.reduce(
+      (most, cost) => (cost.usd ?? 0) > (most.usd ?? 0) ? cost : most,
+      costs[0] ?? UNKNOWN_COST,
+    );
+    const isDisputed = costs.some(({ usd }) => usd !== dearest.usd);
     const isOffList = reading?.isOffList === true;
-    if (cost.usd === null || (isExact && !isOffList)) return cost;
-    return { usd: cost.usd * (isOffList ? call.priceFactor : 1), source: "estimated" };
+    if (dearest.usd === null || (isExact && !isOffList && !isDisputed)) return { ...dearest, isDisputed };
+    return { usd: dearest.usd * (isOffList ? call.priceFactor : 1), source: "estimated", isDisputed };
+  };
+
+  const boundOf = (call: CallRequest, target: PricedTarget): number | null => {
+    const listed = findListed(target.model, target);
+    const pricesFor = findUserPrices(target.model)?.pricesFor ?? listed?.pricesFor;
+    if (pricesFor === undefined) return null;
+    const window = listed === undefined ? undefined : windowOf(listed, call);
+    const input = call.hasHiddenInput
+      ? window ?? Math.max(ASSUMED_CONTEXT_WINDOW, call.inputTokens)
+      : Math.min(call.maxInputTokens, window ?? Infinity);
+    const prices = pricesFor(input);
+    const dearest = Math.max(prices.input, prices.cacheRead, prices.cacheWrite, prices.cacheWrite1h);
+    const output = call.maxOutputTokens ?? assumedOutputTokens * call.choices;
+    const searches = call.webSearches * (prices.webSearch ?? ASSUMED_SEARCH_USD);
+    return (input * dearest + output * prices.output + searches + (prices.call ?? 0)) * call.priceFactor;
   };
 
   return {
     bound(call, target) {
-      const listed = findListed(target.model, target);
-      const pricesFor = findUserPrices(target.model)?.pricesFor ?? listed?.pricesFor;
-      if (pricesFor === undefined) return null;
-      const { contextWindow } = listed ?? {};
-      // More input than the window holds shows that the list is behind, or the provider will refuse the call.
-      const window = Math.max(contextWindow ?? ASSUMED_CONTEXT_WINDOW, call.inputTokens);
-      const input = call.hasHiddenInput
-        ? window
-        : contextWindow === undefined
-        ? call.maxInputTokens
-        : Math.min(call.maxInputTokens, window);
-      const prices = pricesFor(input);
-      const dearest = Math.max(prices.input, prices.cacheRead, prices.cacheWrite, prices.cacheWrite1h);
-      const output = call.maxOutputTokens ?? assumedOutputTokens * call.choices;
-      return (input * dearest + output * prices.output + (prices.call ?? 0)) * call.priceFactor;
+      let most = 0;
+      for (const model of [target.model, ...call.otherModels]) {
+        const usd = boundOf(call, { ...target, model });
+        if (usd === null) return null;
+        most = Math.max(most, usd);
+      }
+      return most;
     },
 
     charge(ended) {
       const { ending, call, reading, reservedUsd } = ended;
       const told = toldCost(ended);
-      if (reading?.usage !== undefined && reading.usageIsFinal) {
-        const cost = told ?? toCost(reading.usage, true, ended);
-        const counted = { usage: reading.usage, usageSource: "provider", mayHaveCostMore: false } as const;
+      if (reading?.usage !== undefined && reading.usageIsFinal && isCredible(reading.usage, reading)) {
+        const { isDisputed, ...cost } = told === undefined
+          ? toCost(reading.usage, true, ended)
+          : { ...told, isDisputed: false };
+        const counted = { usage: reading.usage, usageSource: "provider", mayHaveCostMore: isDisputed } as const;
         return { ...counted, costUsd: cost.usd, costSource: cost.source };
       }
       if (ending === "refused") {
@@ -169,10 +201,34 @@ export async function createPricing(
       }
       const usage = estimateUsage(ended, assumedOutputTokens);
       const cost = told ?? toCost(usage, false, ended);
-      const mayHaveCostMore = told === undefined && (ending === "cut" || reading?.usage !== undefined);
+      const mayHaveCostMore = told === undefined;
       return { usage, usageSource: "estimated", costUsd: cost.usd, costSource: cost.source, mayHaveCostMore };
     },
   };
+}
+
+/**
+ * What a listed model can hold. Where prices change above the listed window there is a larger one, which a header asks
+ * for; and more input than the window holds shows that the list is behind, or the provider will refuse the call.
+ */
+function windowOf({ contextWindow, pricesFor }: ListedModel, { inputTokens }: CallRequest): number | undefined {
+  if (contextWindow === undefined) return undefined;
+  const [inside, above] = [pricesFor(contextWindow), pricesFor(ASSUMED_CONTEXT_WINDOW)];
+  const isLarger = inputTokens > contextWindow ||
+    (Object.keys(above) as (keyof TokenPrices)[]).some((part) => above[part] !== inside[part]);
+  return isLarger ? Math.max(contextWindow, ASSUMED_CONTEXT_WINDOW, inputTokens) : contextWindow;
+}
+
+/** Nobody asks with nothing, and output that was seen has tokens: servers that do not count say 0. */
+function isCredible(usage: Usage, { outputBytes }: ReplyReading): boolean {
+  return inputOf(usage) > 0 && (usage.output > 0 || outputBytes === 0);
+}
+
+/** Whether a name is another one's, or that of one of its versions: `gpt-4o-2024-08-06` for `openai/gpt-4o`. */
+function isVersionOf(version: string, model: string): boolean {
+  const [name, base] = [version, model].map((text) => text.slice(text.lastIndexOf("/") + 1).toLowerCase());
+  const stem = base!.replace(/-latest$/, "");
+  return name!.startsWith(stem) && VERSION_SUFFIX.test(name!.slice(stem.length));
 }
 
 /** The cost that the reply itself names, in its body or its head. */
@@ -187,9 +243,9 @@ function estimateUsage({ ending, call, reading }: EndedCall, assumedOutputTokens
   const said = counted !== undefined && inputOf(counted) > 0
     ? counted
     : { input: call.inputTokens, cacheRead: 0, cacheWrite: 0 };
-  const bytes = reading?.outputBytes ?? 0;
+  const bytes = (reading?.outputBytes ?? 0) + (reading?.unreadBytes ?? 0);
   // A reply that ended inside with an error is as incomplete as one that was cut.
-  const isWhole = ending === "whole" && counted === undefined;
+  const isWhole = ending === "whole" && (counted === undefined || reading!.usageIsFinal);
   const seen = Math.ceil(bytes / (isWhole ? BYTES_PER_TOKEN : BYTES_PER_TOKEN_OF_CUT_REPLY));
   const allowed = call.maxOutputTokens ?? (isWhole ? Number.POSITIVE_INFINITY : assumedOutputTokens * call.choices);
   return {

@@ -15,6 +15,7 @@ import {
   host,
   type LoadedFile,
   loadSettingsFile,
+  path,
   port,
   type Problem,
   problemsFailure,
@@ -90,7 +91,7 @@ export async function readGatewaySettings(
     attempts: config.attempts ?? DEFAULT_SETTINGS.attempts,
     prices: Object.entries(config.prices ?? {}).map(([model, entry]) => ({ model, prices: readTokenPrices(entry)! })),
     unknownPrice: config.unknown_price ?? DEFAULT_SETTINGS.unknownPrice,
-    cutStreams: config.cut_streams ?? DEFAULT_SETTINGS.cutStreams,
+    uncounted: config.uncounted ?? DEFAULT_SETTINGS.uncounted,
     assumedOutputTokens: config.assumed_output_tokens ?? DEFAULT_SETTINGS.assumedOutputTokens,
     requireKey: flags.requireKey ?? config.require_key ?? DEFAULT_SETTINGS.requireKey,
     token,
@@ -122,9 +123,9 @@ function filePath(flags: Pick<GatewayFlags, "config">, env: Env): string | undef
 }
 
 function ledgerPath({ file, env, cwd, flags }: Sources): string {
-  const path = checked(text, flags.ledger, "--ledger") ?? given(env.GOCORE_LEDGER) ?? file.config.ledger ??
-    ".gocore/ledger.db";
-  return path === ":memory:" ? path : resolve(cwd, path);
+  const named = checked(path, flags.ledger, "--ledger") ??
+    checked(path, given(env.GOCORE_LEDGER), "GOCORE_LEDGER") ?? file.config.ledger ?? ".gocore/ledger.db";
+  return named === ":memory:" ? named : resolve(cwd, named);
 }
 
 interface Sources {

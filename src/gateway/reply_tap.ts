@@ -155,8 +155,7 @@ class EventReader {
 
   end(): void {
     if (!this.#line.isEmpty) this.#takeLine(this.#completeLine(""));
-    // What broke off before its end is not counted as unread: most of it is the event's frame.
-    this.#dispatch(() => {});
+    this.#dispatch({ isBroken: true });
   }
 
   #completeLine(rest: string): string | undefined {
@@ -168,26 +167,27 @@ class EventReader {
   #takeLine(line: string | undefined): void {
     if (line === undefined) {
       this.#isTooLong = true;
-      this.#reader.skip(MAX_EVENT_LENGTH);
     } else if (line === "") {
       this.#dispatch();
     } else if (line.startsWith("data:") || line === "data") {
       const value = line.slice(line.charCodeAt(5) === 0x20 ? 6 : 5);
-      const isTooLong = (this.#data?.length ?? 0) + value.length > MAX_EVENT_LENGTH;
-      if (isTooLong) {
-        this.#isTooLong = true;
-        this.#reader.skip(textBytes(value));
-      } else this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
+      if ((this.#data?.length ?? 0) + value.length > MAX_EVENT_LENGTH) this.#isTooLong = true;
+      else this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
     }
   }
 
-  #dispatch(): void {
-    const data = this.#isTooLong ? undefined : this.#data;
+  /** `isBroken`: its end never came. Most of what there is of it is its frame, and no output. */
+  #dispatch({ isBroken = false } = {}): void {
+    const data = this.#data;
+    const isTooLong = this.#isTooLong;
     this.#data = undefined;
     this.#isTooLong = false;
-    if (data === undefined) return;
-    if (data.trim() === "[DONE]") this.sawDone = true;
-    else takeJson(parse(data), this.#reader);
+    this.sawEvent ||= isTooLong || data !== undefined;
+    if (isTooLong) this.#reader.skip(MAX_EVENT_LENGTH);
+    else if (data?.trim() === "[DONE]") this.sawDone = true;
+    else if (data !== undefined && !takeJson(parse(data), this.#reader) && !isBroken) {
+      this.#reader.skip(textBytes(data));
+    }
   }
 }
 
@@ -199,21 +199,23 @@ function parse(text: string): unknown {
   }
 }
 
-/** A document, or a list of them, which is how Gemini streams without `alt=sse`. */
-function takeJson(value: unknown, reader: ReplyReader): void {
-  for (const document of Array.isArray(value) ? value : [value]) {
-    if (isObject(document)) reader.take(document);
-  }
+/** A document, or a list of them, which is how Gemini streams without `alt=sse`. Returns whether there was one. */
+function takeJson(value: unknown, reader: ReplyReader): boolean {
+  const documents = (Array.isArray(value) ? value : [value]).filter(isObject);
+  for (const document of documents) reader.take(document);
+  return documents.length > 0;
 }
 
-function takeDocument(text: string, reader: ReplyReader): void {
+/** Returns whether anything of it could be read. */
+function takeDocument(text: string, reader: ReplyReader): boolean {
   const value = parse(text);
-  if (value !== undefined) takeJson(value, reader);
-  else if (text.startsWith("[")) takeWholeEntries(text, reader);
+  if (value !== undefined) return takeJson(value, reader);
+  return text.startsWith("[") && takeWholeEntries(text, reader);
 }
 
-/** Of a list that broke off, the entries that are whole. */
-function takeWholeEntries(text: string, reader: ReplyReader): void {
+/** Of a list that broke off, the entries that are whole. Returns whether there was one. */
+function takeWholeEntries(text: string, reader: ReplyReader): boolean {
+  let isRead = false;
   let depth = 0;
   let start = 0;
   for (let at = 0; at < text.length; at++) {
@@ -227,9 +229,10 @@ function takeWholeEntries(text: string, reader: ReplyReader): void {
         break;
       case "]":
       case "}":
-        if (--depth === 1) takeJson(parse(text.slice(start, at + 1)), reader);
+        if (--depth === 1 && takeJson(parse(text.slice(start, at + 1)), reader)) isRead = true;
     }
   }
+  return isRead;
 }
 
 /** Where the string that begins at `start` has its closing quote; the text's end when it has none. */

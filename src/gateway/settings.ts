@@ -73,8 +73,8 @@ export interface GatewaySettings {
   readonly prices: readonly { readonly model: string; readonly prices: TokenPrices }[];
   /** What becomes of a call of unknown price that a cap applies to. */
   readonly unknownPrice: "refuse" | "allow";
-  /** What caps count a stream as that broke off: the most that it can have cost, or what it is estimated to have. */
-  readonly cutStreams: "reservation" | "estimate";
+  /** What caps count calls as whose usage the provider never told in full: the most they can have cost, or the estimate. */
+  readonly uncounted: "reservation" | "estimate";
   /** What a request that sets no limit for its output is taken to ask for. */
   readonly assumedOutputTokens: number;
   /** Calls without a virtual key are refused. */
@@ -109,7 +109,7 @@ export const DEFAULT_SETTINGS = {
   attempts: 1,
   prices: [],
   unknownPrice: "refuse",
-  cutStreams: "reservation",
+  uncounted: "reservation",
   assumedOutputTokens: 32_768,
   requireKey: false,
   token: undefined,

@@ -11,6 +11,8 @@ import { isRunName } from "./names.ts";
 const TEXT = "a text";
 export const text = z.string(TEXT).check(z.minLength(1, TEXT));
 const texts = z.array(text, "a list of texts");
+const PATH = 'a path that is written out ("~" is not read here)';
+export const path = z.string(PATH).check(z.minLength(1, PATH), z.refine((text) => !/^~/.test(text), PATH));
 const flag = z.boolean("true or false");
 const NAME = 'a name of letters, digits, ".", "_" and "-"';
 const name = z.string(NAME).check(z.regex(/^[A-Za-z0-9][\w.-]{0,127}$/, NAME));
@@ -20,6 +22,9 @@ const VARIABLE = "the name of a variable in capitals, such as MY_API_KEY";
 const variable = z.string(VARIABLE).check(z.regex(/^[A-Z_][A-Z0-9_]*$/, VARIABLE));
 const AMOUNT = "a number of 0 or more";
 export const amount = z.number(AMOUNT).check(z.minimum(0, AMOUNT));
+// The dearest models cost less than a thousandth: more is a price per million tokens, or per thousand.
+const PRICE = "USD per token, from 0 to 0.01";
+const tokenPrice = z.number(PRICE).check(z.minimum(0, PRICE), z.maximum(0.01, PRICE));
 const POSITIVE = "a number above 0";
 const positive = z.number(POSITIVE).check(z.positive(POSITIVE));
 const COUNT = "a whole number of 1 or more";
@@ -61,7 +66,7 @@ const upstream = z.strictObject({
   provider: z.optional(text),
   base_url: z.optional(text),
   key_env: z.optional(variable),
-  key_file: z.optional(text),
+  key_file: z.optional(path),
   keyless: z.optional(flag),
   dialects: z.optional(
     z.array(oneOf("anthropic", "openai_chat", "openai_responses", "gemini"), "a list of dialects")
@@ -83,24 +88,24 @@ const fallback = z.strictObject({ model: text, to: z.array(target, TABLES).check
 
 /** litellm's registry has many more keys, so its entries can be copied here. */
 const price = z.looseObject({
-  input_cost_per_token: amount,
-  output_cost_per_token: amount,
-  cache_read_input_token_cost: z.optional(amount),
-  cache_creation_input_token_cost: z.optional(amount),
-  cache_creation_input_token_cost_above_1hr: z.optional(amount),
+  input_cost_per_token: tokenPrice,
+  output_cost_per_token: tokenPrice,
+  cache_read_input_token_cost: z.optional(tokenPrice),
+  cache_creation_input_token_cost: z.optional(tokenPrice),
+  cache_creation_input_token_cost_above_1hr: z.optional(tokenPrice),
 }, TABLE);
 
 const shape = {
   host: z.optional(host),
   port: z.optional(port),
-  ledger: z.optional(text),
+  ledger: z.optional(path),
   run: z.optional(runName),
   require_key: z.optional(flag),
   token_env: z.optional(variable),
-  token_file: z.optional(text),
+  token_file: z.optional(path),
   allowed_hosts: z.optional(z.array(host, "a list of host names")),
   unknown_price: z.optional(oneOf("refuse", "allow")),
-  cut_streams: z.optional(oneOf("reservation", "estimate")),
+  uncounted: z.optional(oneOf("reservation", "estimate")),
   assumed_output_tokens: z.optional(count),
   attempts: z.optional(count),
   caps: z.optional(caps),
@@ -161,25 +166,64 @@ function problemsOf(issue: z.core.$ZodIssue, toml: TomlSource): Problem[] {
   const path = issue.path.filter((key) => typeof key !== "symbol");
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key], toml.value));
   const found = valueAt(toml.value, path);
-  return [{ path, finding: `need ${issue.message}, found ${describe(found, issue.code === "invalid_value")}` }];
+  const [isType, isWord] = [issue.code === "invalid_type", issue.code === "invalid_value"];
+  const finding = isType && typeof found === "string" ? "a text" : describe(found, isWord);
+  return [{ path, finding: `need ${issue.message}, found ${finding}`, hint: spellingOf(path, issue, toml.value) }];
 }
+
+/** How it is written, where TOML's own forms were mixed up or a unit was. */
+function spellingOf(path: TomlPath, issue: z.core.$ZodIssue, root: TomlTable): string | undefined {
+  const key = namesIn(path).at(-1)!;
+  const found = valueAt(root, path);
+  const list = String(path[0]);
+  if (list === "prices") {
+    const entry = path.length === 3 && found === undefined ? valueAt(root, path.slice(0, 2)) : undefined;
+    const inner = Object.entries(entry ?? {}).find(([, value]) => typeof value === "object")?.[0];
+    return inner === undefined
+      ? 'Write for example `[prices."qwen*"]` and, for 0.20 USD per million tokens, `input_cost_per_token = 2e-7`'
+      : `A name with a dot in it stands in quotes: \`[prices."${path[1]}.${inner}"]\``;
+  }
+  if (issue.code !== "invalid_type") return undefined;
+  if (key === "to") return 'Write a list of tables, such as `to = [{ model = "gpt-4.1" }]`';
+  if (issue.message === TABLES || issue.message === TABLE && LISTS.includes(list)) {
+    return `Write \`[[${list}]]\`, with two brackets, above each one`;
+  }
+  if (issue.expected === "array") return `Write it in brackets: \`${key} = ["…"]\``;
+  if (typeof found !== "string") return undefined;
+  return issue.expected === "string" ? undefined : "Numbers, true and false stand without quotes";
+}
+
+const LISTS = ["upstream", "rate", "fallback"];
+
+/** What the command line alone can say, or says under another name. */
+const FLAG_HINTS = new Map([
+  ...["record", "replay", "script", "config", "json"].map((flag) =>
+    [flag, `It is a flag only: \`--${flag}\``] as const
+  ),
+  ...["run", "worker", "key", "day"].map((scope) =>
+    [`cap_${scope}`, `Write \`${scope}_usd\` below \`[caps]\``] as const
+  ),
+]);
 
 function unknownKey(path: TomlPath, root: TomlTable): Problem {
   const key = String(path.at(-1));
   const known = KNOWN_KEYS.get(namesIn(path.slice(0, -1)).join(".")) ?? [];
-  const near = closestName(key, known);
-  const owner = [...KNOWN_KEYS].find(([, keys]) => keys.includes(key))?.[0];
+  const near = known.find((name) => name.startsWith(`${key}_`) || name.endsWith(`_${key}`)) ?? closestName(key, known);
+  const owners = [...KNOWN_KEYS].flatMap(([table, keys]) => keys.includes(key) ? [table] : []);
+  const flag = path.length === 1 ? FLAG_HINTS.get(key.replaceAll("-", "_")) : undefined;
   const isText = typeof valueAt(root, path) === "string";
   const hint = isText && /^(api_?key|key|token|secret|auth_token)$/i.test(key)
     ? `Keys and tokens never stand in the file: name a variable with \`${
       path.length === 1 ? "token_env" : "key_env"
     }\`, or a file with \`${path.length === 1 ? "token_file" : "key_file"}\``
+    : flag !== undefined
+    ? flag
     : near !== undefined
     ? `Did you mean \`${near}\`?`
-    : owner === ""
+    : owners.includes("")
     ? `\`${key}\` belongs above the first \`[table]\``
-    : owner !== undefined
-    ? `\`${key}\` belongs into \`${owner}\``
+    : owners.length > 0
+    ? `\`${key}\` belongs into \`${owners.join("` or `")}\``
     : `Known here: ${known.join(", ")}`;
   return { path, finding: "nobody reads this key", hint };
 }

@@ -38,6 +38,8 @@ Deno.test("what belongs to the connection, to us or to the client alone is not p
     authorization: "Bearer k",
     "x-api-key": "k",
     "x-goog-api-key": "k",
+    "x-goog-fieldmask": "candidates",
+    "x-http-method-override": "GET",
     "api-key": "k",
     cookie: "a=b",
     host: "127.0.0.1",
@@ -69,7 +71,9 @@ Deno.test("what belongs to the connection, to us or to the client alone is not p
 
 Deno.test("a query loses its keys, and nothing else", () => {
   deepEqual(
-    ["", "?", "?alt=sse", "?key=k", "?a=1&key=k&b=%20+", "?k%65y=k&a", "?keys=1&key", "?%zz=1"].map(passedOnSearch),
+    ["", "?", "?alt=sse", "?key=k", "?a=1&key=k&b=%20+", "?k%65y=k&a", "?keys=1&key", "?%zz=1"].map((search) =>
+      passedOnSearch(search, "openai_chat")
+    ),
     [
       "",
       "",
@@ -83,10 +87,32 @@ Deno.test("a query loses its keys, and nothing else", () => {
   );
   const part = fc.string({ unit: fc.constantFrom("k", "e", "y", "=", "%6B", "%65", "%", "+", "a", "K"), maxLength: 8 });
   fc.assert(fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
-    const found = passedOnSearch(`?${parts.join("&")}`);
+    const found = passedOnSearch(`?${parts.join("&")}`, "anthropic");
     const given = [...new URLSearchParams(parts.join("&"))];
     deepEqual([...new URLSearchParams(found)], given.filter(([name]) => name !== "key"));
   }));
+});
+
+Deno.test("a query in Gemini's format loses what could hide the usage of a reply", () => {
+  const hiding = ["fields=a", "$fields=a", "%24fields=a", "alt=proto", "alt=media", "$alt=proto", "callback=f"];
+  hiding.push(
+    "$callback=f",
+    "prettyPrint=1",
+    "$.xgafv=2",
+    "$httpHeaders=X-Goog-FieldMask:a",
+    "key=k",
+    "alt",
+    "%61lt=sse",
+  );
+  for (const part of hiding) {
+    deepEqual(
+      [`?${part}`, `?alt=sse&${part}`].map((search) => passedOnSearch(search, "gemini")),
+      ["", "?alt=sse"],
+      part,
+    );
+  }
+  for (const search of ["?alt=json", "?pageSize=5&pageToken=a%2Bb=="]) equal(passedOnSearch(search, "gemini"), search);
+  equal(passedOnSearch("?fields=a&alt=proto", "anthropic"), "?fields=a&alt=proto");
 });
 
 Deno.test("each provider gets its key where it looks for it", async () => {

@@ -1199,8 +1199,8 @@ Deno.test("64 callers at once are charged no more than the cap, and those who do
   equal(gateway.eventsOf("budget.refused").length, 64);
 });
 
-for (const cutStreams of ["reservation", "estimate"] as const) {
-  Deno.test(`a stream that breaks off counts with its ${cutStreams} against a cap, and costs its estimate`, async () => {
+for (const uncounted of ["reservation", "estimate"] as const) {
+  Deno.test(`a stream that breaks off counts with its ${uncounted} against a cap, and costs its estimate`, async () => {
     await using upstream = startFakeUpstream((_, index) => ({
       text: "x".repeat(600),
       ...(index < FORMATS.length && { fault: { kind: "cut", afterBytes: 2000 } }),
@@ -1209,7 +1209,7 @@ for (const cutStreams of ["reservation", "estimate"] as const) {
     await using gateway = await openGateway(upstream.url, {
       caps: { worker: 0.19 },
       prices: [priced("*", { input: 0, output: 1000 })],
-      cutStreams,
+      uncounted,
     });
     for (const format of FORMATS) {
       await rejects((await send(gateway.url, format, { streamed: true, prefix: `/w/${format}` })).text(), TypeError);
@@ -1221,7 +1221,7 @@ for (const cutStreams of ["reservation", "estimate"] as const) {
       const { worker, outcome, cost } = row;
       equal(outcome, "cut");
       ok(cost! > 0 && cost! < 0.9 * reserved, `${worker}: ${cost}`);
-      const counted = cutStreams === "reservation" ? reserved : cost!;
+      const counted = uncounted === "reservation" ? reserved : cost!;
       deepEqual([row.reserved, row.counted], [reserved, counted]);
       equal(ledger.spent({ scope: "worker", id: `default/${worker}` }).spentUsd, Number(`${counted}e-12`));
       const { cost_usd, estimated_usd, held_usd } = ledger.report({ by: [], filters: { worker } }).totals;
@@ -1237,7 +1237,7 @@ for (const cutStreams of ["reservation", "estimate"] as const) {
     );
     for (const format of FORMATS) {
       const response = await send(gateway.url, format, { prefix: `/w/${format}` });
-      equal(response.status, cutStreams === "reservation" ? 402 : 200, await response.text());
+      equal(response.status, uncounted === "reservation" ? 402 : 200, await response.text());
     }
     checkBooks(gateway);
   });

@@ -11,12 +11,14 @@ import type { Usage } from "../../src/models/usage.ts";
 const AT = new Date("2026-11-21T12:00:00Z");
 const CALL: CallRequest = {
   model: "claude-sonnet-4-20250514",
+  otherModels: [],
   streamed: true,
   maxOutputTokens: 1000,
   choices: 1,
   priceFactor: 1,
   inputTokens: 250,
   maxInputTokens: 1000,
+  webSearches: 0,
   hasHiddenInput: false,
 };
 const NOTHING_READ: ReplyReading = {
@@ -28,6 +30,7 @@ const NOTHING_READ: ReplyReading = {
   responseId: undefined,
   finishReasons: [],
   outputBytes: 0,
+  unreadBytes: 0,
   isComplete: false,
   errorType: undefined,
 };
@@ -90,6 +93,34 @@ Deno.test("input cannot be more than the context window; hidden input can be all
   );
 });
 
+Deno.test("where a larger window has other prices, input can fill that one", async () => {
+  const pricing = await pricingOf();
+  const sonnet = target("claude-sonnet-4-5", "anthropic");
+  // Digits: 790 000 tokens at most. Above 200 000, an hour in the cache costs 12 USD per million, output 22.5.
+  const text = { ...CALL, inputTokens: 197_500, maxInputTokens: 790_000 };
+  equal(picodollars(pricing.bound(text, sonnet)!), picodollars(790_000 * 12e-6 + 0.0225));
+  equal(picodollars(pricing.bound({ ...CALL, hasHiddenInput: true }, sonnet)!), picodollars(12 + 0.0225));
+  // A window that is too small for what is likely to be there is not the whole.
+  const gpt = target("gpt-5", "openai");
+  const large = { ...CALL, inputTokens: 450_000, maxInputTokens: 900_000 };
+  equal(picodollars(pricing.bound(large, gpt)!), picodollars(900_000 * 1.25e-6 + 0.01));
+});
+
+Deno.test("the bound of a request that lets several models answer is that of the dearest", async () => {
+  const pricing = await pricingOf();
+  const others = (...otherModels: string[]) => pricing.bound({ ...CALL, otherModels }, target("gpt-4o-mini", "openai"));
+  equal(picodollars(others("gpt-5", "gpt-4o")!), picodollars(0.0025 + 0.01));
+  equal(picodollars(others("gpt-4o-mini")!), picodollars(0.00015 + 0.0006));
+  equal(others("gpt-5", "nobody-knows"), null);
+});
+
+Deno.test("the bound has the searches that are reckoned with, at the model's price or at the dearest that is usual", async () => {
+  const pricing = await pricingOf({ prices: userPrices("mine", PLAIN) });
+  const extra = (model: PricedTarget) =>
+    picodollars(pricing.bound({ ...CALL, webSearches: 3 }, model)! - pricing.bound(CALL, model)!);
+  deepEqual([extra(SONNET), extra(target("mine", "openai_compatible"))], [picodollars(0.03), picodollars(0.105)]);
+});
+
 Deno.test("a call of unknown price has no bound", async () => {
   const pricing = await pricingOf();
   const names = ["nobody-knows", "", "/", "openai/", "deepseek-chat", "llama3", "__proto__", "gpt-5".repeat(10_000)];
@@ -121,9 +152,15 @@ const OWN_PRICES = [
 Deno.test("no reply within the counted tokens costs more than the bound", async () => {
   const pricing = await pricingOf({ prices: OWN_PRICES });
   const list = await loadPriceList();
-  const windows = new Map(
-    MODELS.map((one) => [one, list(one.model, providerTable[one.upstream.provider].priceId ?? "", AT)?.contextWindow]),
-  );
+  const listedAt = (one: PricedTarget, at: Date) =>
+    list(one.model, providerTable[one.upstream.provider].priceId ?? "", at);
+  /** A listed window is the largest, unless there are prices for more. */
+  const windowOf = (one: PricedTarget, at: Date) => {
+    const { contextWindow, pricesFor } = listedAt(one, at) ?? {};
+    if (contextWindow === undefined || pricesFor === undefined) return 1_000_000;
+    const changes = JSON.stringify(pricesFor(contextWindow)) !== JSON.stringify(pricesFor(1_000_000));
+    return changes ? Math.max(contextWindow, 1_000_000) : contextWindow;
+  };
   // The ends are the cases that matter: all of it, nothing of it.
   const share = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }));
   const size = fc.oneof(
@@ -140,24 +177,38 @@ Deno.test("no reply within the counted tokens costs more than the bound", async 
       fc.tuple(share, share, share, share, share),
       fc.date({ min: new Date("2024-01-01"), max: new Date("2028-01-01"), noInvalidDate: true }),
       fc.boolean(),
-      (model, maxInput, maxOutput, [all, read, write, hour, output], at, isHidden) => {
-        const call = { ...CALL, maxInputTokens: maxInput, maxOutputTokens: maxOutput, hasHiddenInput: isHidden };
+      fc.nat({ max: 8 }),
+      fc.subarray([...MODELS], { maxLength: 6 }),
+      (model, maxInput, maxOutput, [all, read, write, hour, output], at, isHidden, webSearches, others) => {
+        const otherModels = others.filter(({ upstream }) => upstream.provider === model.upstream.provider)
+          .map((one) => one.model);
+        const limits = {
+          inputTokens: Math.min(250, maxInput),
+          maxInputTokens: maxInput,
+          maxOutputTokens: maxOutput,
+          webSearches,
+        };
+        const call = { ...CALL, ...limits, hasHiddenInput: isHidden, otherModels };
         const bound = pricing.bound(call, { ...model, at })!;
         ok(bound !== null, model.model);
-        const held = Math.min(isHidden ? 1_000_000 : maxInput, windows.get(model) ?? 1_000_000);
-        const counted = Math.floor(held * all);
-        const cacheRead = Math.floor(counted * read);
-        const cacheWrite = Math.floor((counted - cacheRead) * write);
-        const usage: Usage = {
-          input: counted - cacheRead - cacheWrite,
-          cacheRead,
-          cacheWrite,
-          cacheWrite1h: Math.floor(cacheWrite * hour),
-          output: Math.floor(maxOutput * output),
-          reasoning: 0,
-        };
-        const { costUsd } = pricing.charge(ended({ ...model, at, call, reading: { ...READ, usage } }));
-        ok(picodollars(costUsd!) <= Math.ceil(bound * 1e12), `${costUsd} > ${bound}`);
+        for (const answered of [undefined, model.model, ...otherModels]) {
+          const window = windowOf({ ...model, model: answered ?? model.model }, at);
+          const counted = Math.floor(Math.min(isHidden ? 1_000_000 : maxInput, window) * all);
+          const cacheRead = Math.floor(counted * read);
+          const cacheWrite = Math.floor((counted - cacheRead) * write);
+          const usage: Usage = {
+            input: counted - cacheRead - cacheWrite,
+            cacheRead,
+            cacheWrite,
+            cacheWrite1h: Math.floor(cacheWrite * hour),
+            output: Math.floor(maxOutput * output),
+            reasoning: 0,
+            webSearches,
+          };
+          const reading = { ...READ, usage, model: answered };
+          const { costUsd } = pricing.charge(ended({ ...model, at, call, reading }));
+          ok(picodollars(costUsd!) <= Math.ceil(bound * 1e12), `${answered}: ${costUsd} > ${bound}`);
+        }
       },
     ),
     { numRuns: 3000 },
@@ -235,9 +286,29 @@ Deno.test("the model that answered is charged, unless nobody prices it", async (
   deepEqual(await priced({ ...target("auto", "openai"), ...answeredBy("gpt-4o-2024-08-06") }), [2.5, "list"]);
   deepEqual(await priced({ ...target("my-deployment", "azure"), ...answeredBy("gpt-4o-2024-08-06") }), [2.5, "list"]);
   deepEqual(await priced({ ...target("gpt-5", "openai"), ...answeredBy("gpt-5-2025-08-07") }), [1.25, "list"]);
-  deepEqual(await priced({ ...target("gpt-4o", "openai"), ...answeredBy("gpt-4o-mini") }), [0.15, "list"]);
   deepEqual(await priced({ ...target("gpt-5", "openai"), ...answeredBy("internal-7b") }), [1.25, "list"]);
   deepEqual(await priced({ ...target("gpt-5", "openai"), ...answeredBy("x".repeat(1_000_000)) }), [1.25, "list"]);
+});
+
+Deno.test("an upstream cannot make a call cheaper by another model's name", async () => {
+  const answered = async (asked: string, model: string, call: Partial<CallRequest> = {}) => {
+    const reading = { ...READ, model };
+    const charge = await charged({ ...target(asked, "openai"), call: { ...CALL, ...call }, reading });
+    equal(charge.usageSource, "provider");
+    return [charge.costUsd, charge.costSource, charge.mayHaveCostMore];
+  };
+  deepEqual(await answered("gpt-4o", "gpt-4o-mini"), [2.5, "estimated", true]);
+  deepEqual(await answered("gpt-4o-mini", "gpt-4o"), [2.5, "estimated", true]);
+  // Versions have prices of their own, and so have models that the request itself allows.
+  deepEqual(await answered("gpt-4o", "gpt-4o-2024-05-13"), [5, "list", false]);
+  deepEqual(await answered("openai/gpt-4o", "GPT-4o-2024-05-13"), [5, "list", false]);
+  deepEqual(await answered("gpt-4o", "gpt-4o-mini-2024-07-18", { otherModels: ["gpt-4o-mini"] }), [
+    0.15,
+    "list",
+    false,
+  ]);
+  // The same price: nothing to argue about.
+  deepEqual(await answered("gpt-5", "gpt-5-codex"), [1.25, "list", false]);
 });
 
 Deno.test("the user's price of the name that was asked for comes before prices of the one that answered", async () => {
@@ -294,8 +365,39 @@ Deno.test("a whole reply without counts: the input as estimated, a token for 4 b
     usageSource: "estimated",
     costUsd: 250 * 3e-6 + 101 * 15e-6,
     costSource: "estimated",
-    mayHaveCostMore: false,
+    mayHaveCostMore: true,
   });
+});
+
+Deno.test("a whole reply that nobody could read: a token for 4 of its bytes", async () => {
+  const charge = await charged({ reading: { ...outputBytes(100), unreadBytes: 301 } });
+  deepEqual([charge.usage?.output, charge.costSource, charge.mayHaveCostMore], [101, "estimated", true]);
+});
+
+Deno.test("a count of nothing is no count where there was something to count", async () => {
+  const zero = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+  const cases: [string, Usage, number, Usage, boolean][] = [
+    ["nothing at all", zero, 4000, { ...zero, input: 250, output: 1000 }, true],
+    ["nothing at all, and nothing seen", zero, 0, { ...zero, input: 250 }, true],
+    ["no input", { ...zero, output: 7 }, 12, { ...zero, input: 250, output: 7 }, true],
+    ["no output", { ...zero, input: 9 }, 400, { ...zero, input: 9, output: 100 }, true],
+    ["no output, and none seen", { ...zero, input: 9 }, 0, { ...zero, input: 9 }, false],
+    [
+      "input from the cache alone",
+      { ...zero, cacheRead: 9, output: 1 },
+      4,
+      { ...zero, cacheRead: 9, output: 1 },
+      false,
+    ],
+  ];
+  for (const [name, usage, bytes, expected, isEstimated] of cases) {
+    const charge = await charged({ reading: { ...READ, usage, outputBytes: bytes } });
+    deepEqual(
+      [charge.usage, charge.usageSource, charge.costSource, charge.mayHaveCostMore],
+      [expected, ...(isEstimated ? ["estimated", "estimated", true] : ["provider", "list", false])],
+      name,
+    );
+  }
 });
 
 Deno.test("a cut stream: the input that the provider counted, a token for 3 bytes of output", async () => {
@@ -390,6 +492,8 @@ Deno.test("a stream without its last counts may have cost more, unless it named 
     ["cut", { ending: "cut", reading: begun }, true],
     ["cut, of unknown price", { ...target("nobody", "openai"), ending: "cut", reading: begun }, true],
     ["ended inside with an error", { reading: { ...begun, isComplete: true, errorType: "overloaded" } }, true],
+    ["whole, without counts", { reading: { ...begun, usage: undefined, isComplete: true } }, true],
+    ["whole, with its cost instead", { reading: { ...begun, usage: undefined, costUsd: 0.25 } }, false],
     ["cut after it named its cost", { ending: "cut", reading: { ...begun, costUsd: 0.25 } }, false],
     ["whole", { reading: { ...begun, usageIsFinal: true } }, false],
   ];

@@ -84,7 +84,7 @@ require_key = true
 token_env = "MY_TOKEN"
 allowed_hosts = ["gateway.internal"]
 unknown_price = "allow"
-cut_streams = "estimate"
+uncounted = "estimate"
 assumed_output_tokens = 4096
 attempts = 3
 [caps]
@@ -136,7 +136,7 @@ max_tokens = 8192
       token: "tok",
       allowedHosts: ["gateway.internal"],
       unknownPrice: "allow",
-      cutStreams: "estimate",
+      uncounted: "estimate",
       assumedOutputTokens: 4096,
       attempts: 3,
       caps: { run: 5, worker: 1.5, key: 1, day: 0 },
@@ -452,6 +452,11 @@ Deno.test("a secret in the wrong place of the file is not repeated, and the righ
 
 // --- mistakes in the file
 
+const WITHOUT_QUOTES = "Numbers, true and false stand without quotes";
+const TO_LIST = 'Write a list of tables, such as `to = [{ model = "gpt-4.1" }]`';
+const PRICES =
+  'Write for example `[prices."qwen*"]` and, for 0.20 USD per million tokens, `input_cost_per_token = 2e-7`';
+
 Deno.test("each mistake in the file is told with line, key, need and finding", async () => {
   const cases: [text: string, message: string, hint?: string][] = [
     ["prot = 1", "1: prot: nobody reads this key", "Did you mean `port`?"],
@@ -462,6 +467,47 @@ Deno.test("each mistake in the file is told with line, key, need and finding", a
     ["host = 'a b'", "1: host: need a host name or an address, without a port, found another text"],
     ["host = '127.0.0.1:80'", "1: host: need a host name or an address, without a port, found another text"],
     ["caps = 5", "1: caps: need a table, found 5"],
+    ["[caps]\nrun = 5", "2: caps.run: nobody reads this key", "Did you mean `run_usd`?"],
+    ["cap-run = 5", "1: cap-run: nobody reads this key", "Write `run_usd` below `[caps]`"],
+    ["record = 'tapes'", "1: record: nobody reads this key", "It is a flag only: `--record`"],
+    ["model = 'x'", "1: model: nobody reads this key", "`model` belongs into `rate` or `fallback` or `fallback.to`"],
+    ["port = '8045'", "1: port: need a whole number from 0 to 65535, found a text", WITHOUT_QUOTES],
+    ["[caps]\nrun_usd = '$5'", "2: caps.run_usd: need a number of 0 or more, found a text", WITHOUT_QUOTES],
+    ["require_key = 'yes'", "1: require_key: need true or false, found a text", WITHOUT_QUOTES],
+    [
+      "allowed_hosts = 'gateway.internal'",
+      "1: allowed_hosts: need a list of host names, found a text",
+      'Write it in brackets: `allowed_hosts = ["…"]`',
+    ],
+    ["ledger = '~/l.db'", '1: ledger: need a path that is written out ("~" is not read here), found another text'],
+    [
+      "[upstream.lab]\nname = 'lab'",
+      "1: upstream: need a list of tables, found a table",
+      "Write `[[upstream]]`, with two brackets, above each one",
+    ],
+    [
+      "rate = ['openai']",
+      "1: rate: need a table, found a text",
+      "Write `[[rate]]`, with two brackets, above each one",
+    ],
+    [
+      "[[upstream]]\nname = 'lab'\nurl = 'http://127.0.0.1:9'",
+      "3: upstream.url: nobody reads this key",
+      "Did you mean `base_url`?",
+    ],
+    ["[[fallback]]\nmodel = '*'\nto = 'gpt-4.1'", "3: fallback.to: need a list of tables, found a text", TO_LIST],
+    ["[[fallback]]\nmodel = '*'\nto = ['gpt-4.1']", "3: fallback.to: need a table, found a text", TO_LIST],
+    ["[[prices]]\nmodel = 'x'", "1: prices: need a table, found a list", PRICES],
+    [
+      "[prices.x]\ninput_cost_per_token = 0.2\noutput_cost_per_token = 6e-7",
+      "2: prices.x.input_cost_per_token: need USD per token, from 0 to 0.01, found 0.2",
+      PRICES,
+    ],
+    [
+      "[prices.gpt-4.1]\ninput_cost_per_token = 2e-7\n[prices.gpt-4]\ninput_cost_per_token = 2e-7",
+      "1: prices.gpt-4.output_cost_per_token: need USD per token, from 0 to 0.01, found nothing",
+      'A name with a dot in it stands in quotes: `[prices."gpt-4.1"]`',
+    ],
     ["[caps]\n\nrun_usd = -1", "3: caps.run_usd: need a number of 0 or more, found -1"],
     ["[caps]\nrun_usd = nan", "2: caps.run_usd: need a number of 0 or more, found NaN"],
     ["[caps]\nrun_usd = inf", "2: caps.run_usd: need a number of 0 or more, found Infinity"],
@@ -475,7 +521,7 @@ Deno.test("each mistake in the file is told with line, key, need and finding", a
       "2: limits.queue_seconds: need a number of seconds from 0 to 2147483, found 9000000000",
     ],
     ["unknown_price = 'alow'", '1: unknown_price: need one of refuse, allow, found "alow"'],
-    ["cut_streams = true", "1: cut_streams: need one of reservation, estimate, found true"],
+    ["uncounted = true", "1: uncounted: need one of reservation, estimate, found true"],
     ["require_key = 1", "1: require_key: need true or false, found 1"],
     ["run = '..'", '1: run: need a name of letters, digits, ".", "_" and "-", found another text'],
     ["run = '../x'", '1: run: need a name of letters, digits, ".", "_" and "-", found another text'],
@@ -532,8 +578,9 @@ Deno.test("each mistake in the file is told with line, key, need and finding", a
       "The upstreams are anthropic, openai, gemini",
     ],
     [
-      "[prices.'x']\ninput_cost_per_token = 1",
-      "1: prices.x.output_cost_per_token: need a number of 0 or more, found nothing",
+      "[prices.'x']\ninput_cost_per_token = 0.001",
+      "1: prices.x.output_cost_per_token: need USD per token, from 0 to 0.01, found nothing",
+      PRICES,
     ],
   ];
   for (const [text, message, hint = "README shows a file with every key"] of cases) {
@@ -566,7 +613,8 @@ Deno.test("flags are checked as the file is", async () => {
     [{ host: "a b" }, '--host: need a host name or an address, without a port, found "a b"'],
     [{ capDay: NaN }, "--cap-day: need a number of 0 or more, found NaN"],
     [{ capRun: -1 }, "--cap-run: need a number of 0 or more, found -1"],
-    [{ ledger: "" }, "--ledger: need a text, found an empty text"],
+    [{ ledger: "" }, '--ledger: need a path that is written out ("~" is not read here), found an empty text'],
+    [{ ledger: "~/l.db" }, '--ledger: need a path that is written out ("~" is not read here), found "~/l.db"'],
     [{ replay: "" }, "--replay: need a text, found an empty text"],
   ];
   for (const [flags, message] of cases) {

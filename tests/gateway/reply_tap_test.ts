@@ -7,13 +7,47 @@ import { NOTHING_READ } from "./dialects/reply_fixtures.ts";
 
 /** The documents that a tap shows for a body, and whether it saw the end. */
 function taken(body: string | readonly Uint8Array[], contentType: string | null = "text/event-stream") {
+  const { documents, sawDone } = shown(body, contentType);
+  return { documents, sawDone };
+}
+
+/** The same, and how many bytes could not be read. */
+function shown(body: string | readonly Uint8Array[], contentType: string | null) {
   const documents: Json[] = [];
-  const reader: ReplyReader = { reading: NOTHING_READ, take: (document) => void documents.push(document) };
+  let unreadBytes = 0;
+  const reader: ReplyReader = {
+    reading: NOTHING_READ,
+    take: (document) => void documents.push(document),
+    skip: (bytes) => void (unreadBytes += bytes),
+  };
   const tap = createReplyTap(reader, contentType);
   for (const chunk of typeof body === "string" ? [new TextEncoder().encode(body)] : body) tap.push(chunk);
   tap.end();
-  return { documents, sawDone: tap.sawDone };
+  return { documents, sawDone: tap.sawDone, unreadBytes };
 }
+
+Deno.test("a tap tells how much it could not read", () => {
+  const STREAM = "text/event-stream";
+  const MiB = 1024 * 1024;
+  const cases: [string, string, string | null, number][] = [
+    ["a document", '{"a":1}', null, 0],
+    ["a document with garbage behind it", '{"a":"é"} nonsense', "application/json", 19],
+    ["garbage before a document", ')]}\'\n{"a":1}', "application/json", 12],
+    ["a page", "<html>\n<p>Busy</p>", "text/html", 18],
+    ["a list without a document", "[[],7]", "application/json", 6],
+    ["a list that broke off in its first entry", '[{"a":', "application/json", 6],
+    ["a list that broke off in its second entry", '[{"a":1},{"b":', "application/json", 0],
+    ["a list whose entries are none", "[{a},{b}", "application/json", 8],
+    ["an event", 'data: {"a":1}\n\ndata: [DONE]\n\n', STREAM, 0],
+    ["an event that is none", 'data: {"a":é}\n\ndata: {"a":1}\n\n', STREAM, 8],
+    ["an event that broke off", 'data: {"a":1}\n\ndata: {"text":"x', STREAM, 0],
+    ["a stream of comments", ": waiting\n\n: waiting\n\n", STREAM, 0],
+    ["an event that is too long", `data: ${"x".repeat(17 * MiB)}\n\ndata: {"a":1}\n\n`, STREAM, 16 * MiB],
+  ];
+  for (const [name, body, contentType, unreadBytes] of cases) {
+    equal(shown(body, contentType).unreadBytes, unreadBytes, name);
+  }
+});
 
 const STREAMS: Record<string, readonly [body: string, documents: Json[]]> = {
   "lines may end with LF": ['data: {"a":1}\n\ndata: {"a":2}\n\n', [{ a: 1 }, { a: 2 }]],
@@ -51,7 +85,8 @@ Deno.test("a tap reads a stream that lost its content type, and a document that 
 
 Deno.test("a tap reads nothing of an empty reply, and nothing twice", () => {
   const documents: Json[] = [];
-  const tap = createReplyTap({ reading: NOTHING_READ, take: (document) => void documents.push(document) }, null);
+  const take = (document: Json) => void documents.push(document);
+  const tap = createReplyTap({ reading: NOTHING_READ, take, skip() {} }, null);
   tap.push(new Uint8Array());
   tap.push(new TextEncoder().encode('{"a":1}'));
   tap.end();

@@ -59,6 +59,55 @@ export function readOtherModels({ models, fallbacks }: Json): readonly string[] 
   );
 }
 
+const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c];
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
+/** Limits stand in the request or in an object of it. Below, clients choose the names: of tools, of their parameters. */
+const CHECKED_DEPTH = 2;
+
+/**
+ * Refuses a request in which a name stands twice: servers differ in which of the two holds, and the gateway would reckon
+ * with the other one. `body` is known to be JSON. Throws a `Refusal` (400).
+ */
+export function refuseRepeatedNames(body: Uint8Array): void {
+  const names: Set<string>[] = [];
+  let depth = 0;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]!;
+    if (OPENING.has(byte) && ++depth <= CHECKED_DEPTH) names[depth] = new Set();
+    else if (CLOSING.has(byte)) depth--;
+    if (byte !== QUOTE) continue;
+    const end = endOfString(body, at);
+    if (depth <= CHECKED_DEPTH && isName(body, end + 1)) {
+      const name = String(JSON.parse(new TextDecoder().decode(body.subarray(at, end + 1))));
+      // Some servers, of those written in Go, do not tell upper from lower case.
+      const key = depth === 1 ? name.toLowerCase() : name;
+      if (names[depth]!.has(key)) {
+        throw new Refusal("bad_request", `The name "${name.slice(0, 100)}" stands twice in one object of the body`);
+      }
+      names[depth]!.add(key);
+    }
+    at = end;
+  }
+}
+
+/** Where the string that begins at `start` has its closing quote. */
+function endOfString(body: Uint8Array, start: number): number {
+  let end = body.indexOf(QUOTE, start + 1);
+  while (end >= 0) {
+    let before = end;
+    while (body[before - 1] === BACKSLASH) before--;
+    if ((end - before) % 2 === 0) return end;
+    end = body.indexOf(QUOTE, end + 1);
+  }
+  return body.length;
+}
+
+function isName(body: Uint8Array, after: number): boolean {
+  while (body[after]! <= 0x20) after++;
+  return body[after] === COLON;
+}
+
 /** The objects in a list; none when it is no list. */
 export function objectsOf(value: unknown): Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];

@@ -216,8 +216,7 @@ export class Ledger implements Disposable {
     try {
       this.#write(() => this.#end(ending));
     } catch (error) {
-      this.#pending.set(callId, ending);
-      this.#tryLater(error);
+      this.#keep(ending, error);
       return;
     }
     this.#writePending();
@@ -302,7 +301,7 @@ export class Ledger implements Disposable {
   }
 
   keys(filter: { readonly run?: string } = {}): KeyRecord[] {
-    return this.#using(() => this.#keys.list(filter));
+    return this.#patiently(() => this.#keys.list(filter));
   }
 
   report(query: ReportQuery): Report {
@@ -537,10 +536,9 @@ export class Ledger implements Disposable {
   }
 
   #unavailable(error: unknown): Refusal {
-    const isBrief = isLocked(error);
-    if (!isBrief) this.#tell(error);
-    const Kind = isBrief ? LedgerLocked : Refusal;
-    return new Kind(
+    if (!isLocked(error)) this.#tell(error);
+    const Unavailable = isLocked(error) ? LedgerLocked : Refusal;
+    return new Unavailable(
       "unavailable",
       `The gateway cannot use its ledger (${messageOf(error)}), and no call is made without a record of it`,
       { cause: error },
@@ -567,7 +565,7 @@ export class Ledger implements Disposable {
         this.#lock = error;
         this.#lockedTries += 1;
         if (this.#lockedTries === TOLD_LOCK_TRIES) this.#tell(error);
-        this.#tryLater(error);
+        this.#retryIn(LOCK_PAUSE_MS);
       }
       throw error;
     }
@@ -584,24 +582,30 @@ export class Ledger implements Disposable {
       try {
         this.#writeEnding(ending);
       } catch (error) {
-        this.#tryLater(error);
+        this.#keep(ending, error);
         // Any other problem may be that of this one alone.
         if (isLocked(error)) break;
       }
     }
   }
 
-  #tryLater(error: unknown): void {
-    const isBrief = isLocked(error);
-    if (!isBrief) this.#tell(error);
-    if (this.#retry !== undefined && !isBrief) return;
+  #keep(ending: PendingSettlement, error: unknown): void {
+    this.#pending.set(ending.callId, ending);
+    // After a lock all is tried again anyway.
+    if (isLocked(error)) return;
+    this.#tell(error);
+    if (this.#retry === undefined) this.#retryIn(RETRY_MS);
+  }
+
+  /** Then what is pending is written, and those who wait are woken to try. */
+  #retryIn(delayMs: number): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#lock = undefined;
       this.#writePending();
       this.#wake();
-    }, isBrief ? LOCK_PAUSE_MS : RETRY_MS);
+    }, delayMs);
     Deno.unrefTimer(this.#retry);
   }
 

@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node
 import fc from "fast-check";
 import type { CallRequest, DialectId } from "../../../src/gateway/dialect.ts";
 import { dialects } from "../../../src/gateway/dialects/all.ts";
+import { refuseRepeatedNames } from "../../../src/gateway/dialects/request_fields.ts";
 import { Refusal } from "../../../src/gateway/refusal.ts";
 import type { Json } from "../../../src/models/json.ts";
 
@@ -52,6 +53,22 @@ const REQUESTS: readonly [
   ["a cheaper tier", "openai_chat", { model: "m", service_tier: "flex" }, { priceFactor: 1 }],
   ["the fast mode", "anthropic", { model: "m", max_tokens: 1, speed: "fast" }, { choices: 1, priceFactor: 6 }],
   ["a limit in quotes", "openai_chat", { model: "m", max_tokens: "64" }, { maxOutputTokens: 64 }],
+  ["a fraction in quotes", "openai_chat", { model: "m", max_tokens: 1, max_completion_tokens: "100000.0" }, {
+    maxOutputTokens: 100_000,
+  }],
+  ["an exponent in quotes", "openai_responses", { model: "m", max_output_tokens: " 1e5 " }, {
+    maxOutputTokens: 100_000,
+  }],
+  ["OpenRouter's other models", "openai_chat", { model: "m", models: ["m", "openai/gpt-5"] }, {
+    model: "m",
+    otherModels: ["m", "openai/gpt-5"],
+  }],
+  ["Anthropic's other models", "anthropic", { model: "m", max_tokens: 1, fallbacks: [{ model: "n" }, "o"] }, {
+    otherModels: ["n", "o"],
+  }],
+  ["one other model without a list", "openai_responses", { model: "m", models: null, fallbacks: "n" }, {
+    otherModels: ["n"],
+  }],
   ["a limit with a fraction", "openai_chat", { model: "m", max_tokens: 9.5 }, { maxOutputTokens: 10 }],
   ["limits that are none", "openai_chat", { model: "m", max_tokens: -1, max_completion_tokens: "x" }, {
     maxOutputTokens: undefined,
@@ -78,6 +95,16 @@ const REQUESTS: readonly [
     { contents: [], generation_config: { max_output_tokens: "8", candidate_count: 2 } },
     { model: "google/g", streamed: false, maxOutputTokens: 16 },
     "/v1beta/models/google%2Fg:generateContent",
+  ],
+  [
+    "the largest limit of both of gemini's spellings",
+    "gemini",
+    {
+      contents: [],
+      generationConfig: { maxOutputTokens: 1, max_output_tokens: 7 },
+      generation_config: { maxOutputTokens: "100.0", candidateCount: 1, candidate_count: 2 },
+    },
+    { maxOutputTokens: 200, choices: 2 },
   ],
   [
     "a tuned model",
@@ -181,6 +208,35 @@ for (const [claim, dialect, body, [mediaBytes, maxTokens, typicalTokens]] of MED
   });
 }
 
+/** Eight searches of 8 000 tokens each, and what is said beside the request about tools. */
+const SEARCHES: readonly [claim: string, dialect: DialectId, body: Json, toolTokens: number][] = [
+  ["a search", "anthropic", { model: "c", tools: [{ type: "web_search_20250305", name: "web_search" }] }, 1_000],
+  ["a search", "openai_chat", { model: "m", web_search_options: {} }, 0],
+  ["codex' search", "openai_responses", { model: "m", tools: [{ type: "function" }, { type: "web_search" }] }, 1_000],
+  ["a search in two versions", "openai_responses", {
+    model: "m",
+    tools: [{ type: "web_search_preview_2025_03_11" }, { type: "web_search_2025_08_26" }],
+  }, 1_000],
+  ["a search among the tools of codex' code mode", "openai_responses", {
+    model: "m",
+    input: [{ type: "additional_tools", tools: [{ type: "web_search" }] }],
+  }, 1_000],
+  ["a search", "gemini", { contents: [], tools: [{ googleSearch: {} }] }, 1_000],
+  ["a search that stands alone", "gemini", { contents: [], tools: { google_search: {} } }, 1_000],
+];
+
+for (const [claim, dialect, body, toolTokens] of SEARCHES) {
+  Deno.test(`${dialect} reckons with what is found by ${claim}`, () => {
+    const { inputTokens, maxInputTokens, webSearches, hasHiddenInput } = readCall(dialect, body);
+    deepEqual({ inputTokens, maxInputTokens, webSearches, hasHiddenInput }, {
+      inputTokens: Math.ceil(bytesOf(body) / 4),
+      maxInputTokens: bytesOf(body) + toolTokens + 64_000,
+      webSearches: 8,
+      hasHiddenInput: false,
+    });
+  });
+}
+
 const block = (...content: Json[]): Json => ({ model: "c", messages: [{ role: "user", content }] });
 const part = (...parts: Json[]): Json => ({ contents: [{ parts }] });
 const entry = (...input: Json[]): Json => ({ model: "m", input });
@@ -212,12 +268,10 @@ const HIDDEN: readonly [claim: string, dialect: DialectId, body: Json][] = [
     thread: { type: "continue", previous_message_id: "msg_0" },
   }],
   ["servers of tools", "anthropic", { model: "c", mcp_servers: [{ type: "url", url: "https://x" }] }],
-  ["a search", "anthropic", { model: "c", tools: [{ type: "web_search_20250305", name: "web_search" }] }],
   ["a tool that nobody knows", "anthropic", { model: "c", tools: [{ type: "oracle_20270101", name: "oracle" }] }],
   ["an image by its URL", "openai_chat", block({ type: "image_url", image_url: { url: "https://x/y.png" } })],
   ["a file", "openai_chat", block({ type: "file", file: { file_id: "f" } })],
   ["a file's data", "openai_chat", block({ type: "file", file: { file_data: `data:application/pdf;base64,${DATA}` } })],
-  ["a search", "openai_chat", { model: "m", web_search_options: {} }],
   ["OpenRouter's search", "openai_chat", { model: "openai/gpt-5.5:online" }],
   ["OpenRouter's plugins", "openai_chat", { model: "m", plugins: [{ id: "web" }] }],
   ["the response before", "openai_responses", { model: "m", previous_response_id: "resp_0" }],
@@ -230,15 +284,10 @@ const HIDDEN: readonly [claim: string, dialect: DialectId, body: Json][] = [
     "openai_responses",
     entry({ role: "user", content: [{ type: "input_image", file_id: "f" }] }),
   ],
-  ["a search", "openai_responses", { model: "m", tools: [{ type: "web_search" }] }],
-  [
-    "a search among the tools of codex' code mode",
-    "openai_responses",
-    entry({
-      type: "additional_tools",
-      tools: [{ type: "web_search" }],
-    }),
-  ],
+  ["a search among files", "openai_responses", {
+    model: "m",
+    tools: [{ type: "web_search" }, { type: "file_search" }],
+  }],
   ["a shell at the provider's", "openai_responses", {
     model: "m",
     tools: [{ type: "shell", environment: { type: "container_auto" } }],
@@ -247,7 +296,33 @@ const HIDDEN: readonly [claim: string, dialect: DialectId, body: Json][] = [
   ["a file", "gemini", part({ fileData: { fileUri: "https://x" } })],
   ["a file in the other spelling", "gemini", part({ file_data: { file_uri: "https://x" } })],
   ["a film", "gemini", part({ inlineData: { mimeType: "video/mp4", data: DATA } })],
-  ["a search", "gemini", { contents: [], tools: [{ google_search: {} }] }],
+  ["a file beside another spelling of it", "gemini", part({ fileData: null, file_data: { file_uri: "https://x" } })],
+  [
+    "a film beside a picture",
+    "gemini",
+    part({
+      inlineData: { mimeType: "image/png", data: DATA },
+      inline_data: { mime_type: "video/mp4", data: DATA },
+    }),
+  ],
+  [
+    "a film that is also called a picture",
+    "gemini",
+    part({
+      inlineData: { mimeType: "image/png", mime_type: "video/mp4", data: DATA },
+    }),
+  ],
+  ["a part that stands alone", "gemini", { contents: { parts: { fileData: { fileUri: "https://x" } } } }],
+  ["a tool that stands alone", "gemini", { contents: [], tools: { urlContext: {} } }],
+  ["a file in the instructions", "gemini", {
+    contents: [],
+    systemInstruction: { parts: [{ fileData: { fileUri: "https://x" } }] },
+  }],
+  ["a film in the instructions in the other spelling", "gemini", {
+    contents: [],
+    systemInstruction: { parts: [{ text: "x" }] },
+    system_instruction: { parts: { inline_data: { mime_type: "video/mp4", data: DATA } } },
+  }],
   ["pages by their URL", "gemini", { contents: [], tools: [{ functionDeclarations: [] }, { urlContext: {} }] }],
 ];
 
@@ -278,6 +353,53 @@ Deno.test("a request without a usable model is refused", () => {
   }
   throws(() => readCall("gemini", {}, `/v1beta/models/${"x".repeat(201)}:generateContent`), isRefusal);
   throws(() => readCall("gemini", {}, "/v1beta/models/:generateContent"), isRefusal);
+});
+
+Deno.test("other models have to be names, and few", () => {
+  const isRefusal = (error: unknown) => error instanceof Refusal && error.kind === "bad_request";
+  for (const models of [7, [7], [null], [{}], [""], [["m"]], ["x".repeat(201)], Array(33).fill("m")]) {
+    throws(() => readCall("openai_chat", { model: "m", models }), isRefusal, JSON.stringify(models));
+  }
+  equal(readCall("openai_chat", { model: "m", models: Array(32).fill("m") }).otherModels.length, 32);
+});
+
+const refuseIn = (body: string) => refuseRepeatedNames(new TextEncoder().encode(body));
+
+Deno.test("a name that stands twice is refused, however it is written", () => {
+  const bodies = [
+    '{"max_tokens":100000,"max_tokens":1}',
+    '{"max_tokens":100000,"max\\u005ftokens":1}',
+    '{"max_tokens":100000,"a":[{"x":"]}\\\\"}],"max_tokens" \n:1}',
+    '{"model":"a","MODEL":"b"}',
+    ' { "a" : {} , "a" : [] } ',
+    '{"generationConfig":{"maxOutputTokens":100000,"maxOutputTokens":1}}',
+    '{"__proto__":1,"__proto__":2}',
+  ];
+  for (const body of bodies) {
+    JSON.parse(body);
+    throws(() => refuseIn(body), { name: "Refusal", kind: "bad_request" }, body);
+  }
+});
+
+Deno.test("names that stand once in their object are not refused, nor what is no name", () => {
+  const bodies = [
+    '{"model":"model","model\\\\":"model:"}',
+    '{"metadata":{"a":1,"A":2},"a":{"a":{"a":1}},"b":{"a":1}}',
+    '\ufeff{"messages":[{"role":"user"},{"role":"user"}],"stop":["x","x"]}',
+    // Deeper ones are the client's.
+    '{"tools":[{"name":"f","name":"f"}]}',
+    "{}",
+  ];
+  for (const body of bodies) refuseIn(body);
+});
+
+Deno.test("whatever JSON comes, it is refused only when a name is lost", () => {
+  fc.assert(fc.property(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ maxDepth: 4 })), (body) => {
+    const names = Object.keys(body).map((name) => name.toLowerCase());
+    const refuse = () => refuseIn(JSON.stringify(body, null, 1));
+    if (new Set(names).size === names.length) refuse();
+    else throws(refuse, { name: "Refusal" });
+  }));
 });
 
 Deno.test("a response in the background is refused: nobody would meter it", () => {

@@ -18,6 +18,7 @@ export const NOTHING_READ: ReplyReading = {
   responseId: undefined,
   finishReasons: [],
   outputBytes: 0,
+  unreadBytes: 0,
   isComplete: false,
   errorType: undefined,
 };
@@ -932,9 +933,9 @@ const GEMINI: ReplyFixture[] = [
   ),
   whole(
     "gemini",
-    "a document that breaks off tells nothing",
+    "a document that breaks off tells nothing but its length",
     JSON.stringify(piece([{ text: "abc" }])).slice(0, -1),
-    {},
+    { unreadBytes: 130 },
   ),
   whole(
     "gemini",

@@ -4,7 +4,8 @@
  * Prints `+ id` for each call that was admitted and `- id` for each whose end is written, as soon as it is. With `hold`
  * its calls never end. Fails when a call cannot be written.
  */
-import { openLedger } from "../../../src/gateway/ledger/ledger.ts";
+import type { Admission, CallEntry } from "../../../src/gateway/ledger/entry.ts";
+import { LedgerLocked, openLedger } from "../../../src/gateway/ledger/ledger.ts";
 import { amountOf, call, CALLERS, CAP_USD, costOf, end } from "./calls.ts";
 
 const [path, name, mode] = Deno.args as [string, string, string];
@@ -12,13 +13,23 @@ const { signal } = new AbortController();
 const ledger = openLedger(path, { now: Date.now, caps: { run: CAP_USD } });
 const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
 
+/** Undefined: another process writes. */
+function reserve(entry: CallEntry): Admission | undefined {
+  try {
+    return ledger.reserve(entry, amountOf(entry.id));
+  } catch (error) {
+    if (error instanceof LedgerLocked) return undefined;
+    throw error;
+  }
+}
+
 async function makeCalls(worker: string): Promise<void> {
   for (let i = 0;; i++) {
     const id = `${worker}.${i}`;
     for (;;) {
-      const admission = ledger.reserve(call(id, { worker }), amountOf(id));
-      if (admission.admitted) break;
-      if (!admission.refusal.mayFitLater) return;
+      const admission = reserve(call(id, { worker }));
+      if (admission?.admitted) break;
+      if (admission?.refusal.mayFitLater === false) return;
       await ledger.released(signal, 60_000);
     }
     print(`+ ${id}`);

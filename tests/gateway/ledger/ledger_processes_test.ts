@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import { DatabaseSync } from "node:sqlite";
 import { openLedger } from "../../../src/gateway/ledger/ledger.ts";
 import { inTempDir } from "../../support/temp_dir.ts";
-import { amountOf, call, CALLERS, CAP_USD, costOf, end, USD } from "./calls.ts";
+import { amountOf, CALLERS, CAP_USD, costOf } from "./calls.ts";
 
 /** A process with callers, and what it has told so far. */
 class Callers {
@@ -115,25 +115,6 @@ Deno.test("a key that another process ends stops at once", () =>
     const args = ["run", "-A", "--no-check", "--config", config, script];
     equal((await new Deno.Command(Deno.execPath(), { args, stdin: "null" }).output()).code, 0);
     equal(ledger.findKey(key).kind, "ended");
-  }));
-
-Deno.test("while another program holds the file, calls are not made and settlements wait", () =>
-  inTempDir(async (dir) => {
-    const path = `${dir}/ledger.db`;
-    using ledger = openLedger(path, { now: Date.now });
-    ledger.reserve(call("a"), 1 * USD);
-    const database = new DatabaseSync(path);
-    try {
-      database.exec("BEGIN IMMEDIATE");
-      ledger.settle("a", end(0.5 * USD));
-      equal(ledger.pending, 1);
-      equal(ledger.report({ by: [] }).totals.open, 1, "reading needs nobody's leave");
-    } finally {
-      database.exec("ROLLBACK");
-      database.close();
-    }
-    while (ledger.pending > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 0.5);
   }));
 
 Deno.test("on a full disk nothing is admitted, and what was admitted before is found again", () =>

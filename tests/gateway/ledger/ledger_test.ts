@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal, throws } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import type { BudgetScope } from "../../../src/gateway/ledger/entry.ts";
-import { type LedgerOptions, openLedger } from "../../../src/gateway/ledger/ledger.ts";
+import { LedgerLocked, type LedgerOptions, openLedger } from "../../../src/gateway/ledger/ledger.ts";
 import { Refusal } from "../../../src/gateway/refusal.ts";
 import { ownIdentity } from "../../../src/store/process_identity.ts";
 import { inTempDir } from "../../support/temp_dir.ts";
@@ -469,10 +469,28 @@ Deno.test("one settlement that can never be written does not keep the others wai
     for (const id of ["a", "b"]) ledger.settle(id, end(0.5 * USD));
     database.exec("DROP TRIGGER t");
     database.exec("CREATE TRIGGER t BEFORE UPDATE ON call WHEN OLD.id = 'a' BEGIN SELECT RAISE(ABORT, 'x'); END");
-    for (let i = 0; i < 3; i++) ledger.reserve(call(`d${i}`), 0);
+    ledger.settle("c", end(0.5 * USD));
     equal(ledger.pending, 1);
-    equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 0.5);
+    equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 1);
     database.exec("DROP TRIGGER t");
+  }));
+
+Deno.test("while a settlement waits for anything but a lock, no call is admitted: caps do not know what it cost", () =>
+  inTempDir((dir) => {
+    const path = `${dir}/ledger.db`;
+    using ledger = openLedger(path, { now: () => NOON });
+    for (const id of ["a", "b"]) ledger.reserve(call(id), 1 * USD);
+    using database = connect(path);
+    database.exec("CREATE TRIGGER t BEFORE UPDATE ON call WHEN OLD.id = 'a' BEGIN SELECT RAISE(ABORT, 'x'); END");
+    ledger.settle("a", end(5 * USD));
+    const isRefused = (work: () => unknown) =>
+      throws(work, (error) => error instanceof Refusal && !(error instanceof LedgerLocked) && error.status === 503);
+    isRefused(() => ledger.reserve(call("c"), 0));
+    isRefused(() => ledger.move("b", call("b"), 0));
+    equal(ledger.report({ by: [] }).totals.calls, 2);
+    database.exec("DROP TRIGGER t");
+    deepEqual(ledger.reserve(call("c"), 0), ADMITTED);
+    equal(ledger.spent({ scope: "run", id: "r" }).spentUsd, 5);
   }));
 
 Deno.test("a settlement that cannot be written wakes nobody: those who wait would wake each other for ever", () =>
@@ -486,7 +504,7 @@ Deno.test("a settlement that cannot be written wakes nobody: those who wait woul
     const controller = new AbortController();
     let isAwake = false;
     const waiting = ledger.released(controller.signal, 60_000).then(() => isAwake = true);
-    ledger.reserve(call("b"), 0);
+    throws(() => ledger.reserve(call("b"), 0), Refusal);
     for (let i = 0; i < 10; i++) await Promise.resolve();
     equal(isAwake, false);
     database.exec("DROP TRIGGER t");
