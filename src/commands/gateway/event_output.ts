@@ -7,6 +7,9 @@ import type { Io } from "../../terminal/io.ts";
 /** What waits for the reader, in characters; as much again may be on its way to the pipe. */
 const MAX_WAITING = 4 * 1024 * 1024;
 
+/** What may wait for its words, and so is not counted in characters yet. */
+const MAX_FACTS = 256;
+
 /**
  * Shows events in order without ever making their publisher wait. When too much waits for the reader, events are left out
  * until it has caught up; a `log` event in their place tells how many. When stdout cannot be written to any more, that is
@@ -37,6 +40,7 @@ export class EventOutput {
     this.#facts.push(fact);
     // Later, so that no call waits for its words.
     if (this.#facts.length === 1) setTimeout(() => this.#show(), 0);
+    else if (this.#facts.length >= MAX_FACTS) this.#show();
   };
 
   #show(): void {
