@@ -2,6 +2,7 @@
 import { providerTable } from "../models/provider_table.ts";
 import type { Answerer, Asked } from "./answerer.ts";
 import type { DialectId } from "./dialect.ts";
+import { VIRTUAL_KEY_PREFIX } from "./ledger/keys.ts";
 import type { UpstreamSettings } from "./settings.ts";
 
 /** They belong to one connection, name us, or are the client's credentials. */
@@ -40,22 +41,29 @@ export function passedOnHeaders(headers: Headers): Headers {
   const kept = new Headers();
   for (const [name, value] of headers) {
     if (NOT_PASSED_ON.has(name) || NOT_PASSED_ON_PREFIX.test(name) || dropped.includes(name)) continue;
+    // Under whatever name: it is a secret between us and the client.
+    if (value.includes(VIRTUAL_KEY_PREFIX)) continue;
     kept.append(name, value);
   }
   return kept;
 }
 
 /**
- * What Google's servers take in a query can leave the usage out of a reply (`fields`), write it in another format (`alt`,
- * `callback`) and change the request (`$httpHeaders`): only what is known to do none of this is passed on.
+ * Google's servers take parameters for any call, all of them with a `$` before the name too: they leave the usage out of a
+ * reply (`fields`), write it in another format (`callback`, `alt`), change the request (`$httpHeaders`) or pay from another
+ * account.
  */
-const GEMINI_PARAMETER = /^(?:alt=(?:sse|json)|(?:pageSize|pageToken)=.*)$/s;
+const SYSTEM_PARAMETER = /^(?:\$.*|access_token|callback|fields|key|oauth_token|prettyPrint)$/s;
+const METERED_FORMATS: ReadonlySet<string> = new Set(["json", "sse"]);
 
-/** The query without the parameter `key`; in Gemini's format with nothing that could hide usage; otherwise as it came. */
-export function passedOnSearch(search: string, dialect?: DialectId): string {
-  const kept = search.slice(1).split("&").filter((part) =>
-    dialect === "gemini" ? GEMINI_PARAMETER.test(part) : decoded(part.split("=", 1)[0]!) !== "key"
-  ).join("&");
+/** The query without keys and, in Gemini's format, without what could hide the usage of a reply; otherwise as it came. */
+export function passedOnSearch(search: string, dialect: DialectId): string {
+  const kept = search.slice(1).split("&").filter((part) => {
+    const [name, ...value] = part.split("=").map(decoded);
+    if (value.some((piece) => piece.includes(VIRTUAL_KEY_PREFIX))) return false;
+    if (dialect !== "gemini") return name !== "key";
+    return name === "alt" ? METERED_FORMATS.has(value.join("=")) : !SYSTEM_PARAMETER.test(name!);
+  }).join("&");
   return kept === "" ? "" : `?${kept}`;
 }
 

@@ -1,7 +1,7 @@
 /** Notices clients that have gone while they wait for the head of a reply, where the runtime's server does not. */
 
 /** How long a client's departure may go unnoticed. */
-const LOOK_MS = 500;
+const LOOK_MS = 1000;
 const TCP_TABLE = "/proc/self/net/tcp";
 /** The other side has closed the connection, and we have not. */
 const CLOSE_WAIT = "08";
@@ -14,6 +14,7 @@ export class DepartedClients {
   /** By connection, which can have several requests (HTTP/2). */
   readonly #waiting = new Map<string, Set<() => void>>();
   #server: string | undefined;
+  #isLooking = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Calls `onGone` when the client is seen to have gone. Returns the way to stop looking. */
@@ -41,13 +42,12 @@ export class DepartedClients {
     this.#timer = undefined;
   }
 
-  #look(): void {
-    let table: string;
-    try {
-      table = Deno.readTextFileSync(TCP_TABLE);
-    } catch {
-      return;
-    }
+  /** Not synchronously: the system takes milliseconds to make the table. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const table = await Deno.readTextFile(TCP_TABLE).catch(() => "");
+    this.#isLooking = false;
     for (const line of table.split("\n")) {
       const [, local = "", client = "", state] = line.trim().split(/\s+/, 4);
       if (state !== CLOSE_WAIT || !local.endsWith(`:${this.#server}`)) continue;

@@ -12,6 +12,7 @@ import { DepartedClients } from "./departed_clients.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialects } from "./dialects/all.ts";
 import { readGeminiPath } from "./dialects/gemini_path.ts";
+import { refuseRepeatedNames } from "./dialects/request_fields.ts";
 import { checkHead, joined, parseBody, readBody } from "./guard.ts";
 import { isLoopback, withoutBrackets } from "./loopback.ts";
 import type { Recorder, RecorderOptions } from "./cassette/recorder.ts";
@@ -264,7 +265,7 @@ class GatewayServer implements Gateway {
           this.#requireOpen();
           const search = url!.search;
           const caller = this.#authorise(request, search, route.worker);
-          const from = { path: route.path, search: passedOnSearch(search), dialect, caller };
+          const from = { path: route.path, search: passedOnSearch(search, dialect.id), dialect, caller };
           if (route.kind === "free") return await this.#passThrough(request, from);
           return await this.#call(request, { ...from, id, arrivedMs, client });
         }
@@ -288,7 +289,9 @@ class GatewayServer implements Gateway {
     const beganMs = monotonicMs();
     const body = await this.#readBody(request);
     const outsideMs = monotonicMs() - beganMs;
-    const call = dialect.readCall(parseBody(body), from.path, body.byteLength);
+    const json = parseBody(body);
+    refuseRepeatedNames(body);
+    const call = dialect.readCall(json, from.path, body.byteLength);
     const { model, streamed } = call;
     const asked = this.#asked(request, { ...from, body, model, streamed });
     const targets = this.#targets(model, dialect);

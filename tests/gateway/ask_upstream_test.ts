@@ -94,16 +94,16 @@ Deno.test("a query loses its keys, and nothing else", () => {
 });
 
 Deno.test("a query in Gemini's format loses what could hide the usage of a reply", () => {
-  const hiding = ["fields=a", "$fields=a", "%24fields=a", "alt=proto", "alt=media", "$alt=proto", "callback=f"];
-  hiding.push(
-    "$callback=f",
-    "prettyPrint=1",
+  const hiding = [
+    "fields=a",
+    "$fields=a",
+    "%24fields=a",
     "$.xgafv=2",
     "$httpHeaders=X-Goog-FieldMask:a",
-    "key=k",
-    "alt",
-    "%61lt=sse",
-  );
+    "prettyPrint=1",
+  ];
+  hiding.push("callback=f", "$callback=f", "alt=proto", "$alt=sse", "%61lt=media", "alt", "alt=sse=x", "alt=SSE");
+  hiding.push("key=k", "access_token=k", "oauth_token=k");
   for (const part of hiding) {
     deepEqual(
       [`?${part}`, `?alt=sse&${part}`].map((search) => passedOnSearch(search, "gemini")),
@@ -111,7 +111,9 @@ Deno.test("a query in Gemini's format loses what could hide the usage of a reply
       part,
     );
   }
-  for (const search of ["?alt=json", "?pageSize=5&pageToken=a%2Bb=="]) equal(passedOnSearch(search, "gemini"), search);
+  for (const search of ["?alt=json", "?%61lt=sse&", "?pageSize=5&pageToken=a%2Bb==&x=a%20b+c"]) {
+    equal(passedOnSearch(search, "gemini"), search);
+  }
   equal(passedOnSearch("?fields=a&alt=proto", "anthropic"), "?fields=a&alt=proto");
 });
 
@@ -203,6 +205,13 @@ Deno.test("whoever gives up ends the connection, and gets back the reason", asyn
   controller.abort(reason);
   await rejects(asking, (error) => error === reason);
   equal(await upstream.requests[0]!.ended, "client_gone");
+});
+
+Deno.test("a virtual key goes nowhere, under whatever name it came", () => {
+  const key = "gck_0123456789abcdefghijklmnopqrstuv";
+  const headers = new Headers({ "x-litellm-api-key": `Bearer ${key}`, "x-other": "kept" });
+  deepEqual([...passedOnHeaders(headers)], [["x-other", "kept"]]);
+  equal(passedOnSearch(`?access=${key}&a=1&Key=gck%5F0123456789abcdefghijklmnopqrstuv`, "openai_chat"), "?a=1");
 });
 
 Deno.test("a request is sent once, also when a connection that is used again breaks after it", async () => {

@@ -2,7 +2,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import type { DialectId } from "../../src/gateway/dialect.ts";
 import { startFakeUpstream, type UpstreamReply } from "../support/fake_upstream.ts";
-import { openGateway, priced, send } from "./open_gateway.ts";
+import { FORMATS, openGateway, priced, requestFor, send } from "./open_gateway.ts";
 
 /** Each call may cost 100 tokens of output at 1 USD for a thousand. */
 const RESERVED = 100_000_000_000;
@@ -90,4 +90,38 @@ Deno.test("a request that lets a dearer model answer has to fit the cap with tha
   };
   deepEqual([await statusOf(["gpt-4o-mini"]), await statusOf(["gpt-4o-mini", "gpt-5"])], [200, 402]);
   equal(upstream.requests.length, 1);
+});
+
+Deno.test("a client of Gemini's format cannot have its replies without usage", async () => {
+  await using upstream = startFakeUpstream();
+  await using gateway = await openGateway(upstream.url);
+  const { path, body, headers } = requestFor("gemini");
+  const hiding = { "x-goog-fieldmask": "candidates", "x-http-method-override": "GET" };
+  for (const query of ["fields=candidates", "$fields=candidates", "alt=proto", "callback=f&alt=json"]) {
+    const sent = await fetch(`${gateway.url}${path}?${query}`, {
+      method: "POST",
+      body,
+      headers: { ...headers, ...hiding },
+    });
+    await sent.text();
+  }
+  deepEqual(
+    upstream.requests.map(({ target, headers }) => [
+      target.replace(path, ""),
+      Object.keys(hiding).filter((name) => headers.has(name)),
+    ]),
+    ["", "", "", "?alt=json"].map((search) => [search, []]),
+  );
+});
+
+Deno.test("a limit that stands twice is refused before anybody is asked", async () => {
+  await using upstream = startFakeUpstream();
+  await using gateway = await openGateway(upstream.url);
+  for (const format of FORMATS) {
+    const { path, body, headers } = requestFor(format);
+    const repeated = body.replace(/"max\w+":100/i, (limit) => `${limit}000,${limit}`);
+    const response = await fetch(gateway.url + path, { method: "POST", body: repeated, headers });
+    equal(response.status, 400, await response.text());
+  }
+  equal(upstream.requests.length, 0);
 });

@@ -62,11 +62,18 @@ export function readOtherModels({ models, fallbacks }: Json): readonly string[] 
 const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c];
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
-/** Limits stand in the request or in an object of it. Below, clients choose the names: of tools, of their parameters. */
+/** What some dialect reads of a request, in the request itself or in an object of it; lower case. */
+const READ_NAMES = new Set(
+  ("model models fallbacks stream max_tokens max_completion_tokens max_output_tokens n service_tier speed inference_geo " +
+    "messages input contents system_instruction systeminstruction tools plugins web_search_options mcp_servers container " +
+    "thread background previous_response_id conversation prompt cachedcontent cached_content generationconfig " +
+    "generation_config maxoutputtokens candidatecount candidate_count parts").split(" "),
+);
+/** Limits stand no deeper. There clients choose the names: of tools, of their parameters. */
 const CHECKED_DEPTH = 2;
 
 /**
- * Refuses a request in which a name stands twice: servers differ in which of the two holds, and the gateway would reckon
+ * Refuses a request in which a name that the gateway reads stands twice: servers differ in which of the two holds, and the gateway would reckon
  * with the other one. `body` is known to be JSON. Throws a `Refusal` (400).
  */
 export function refuseRepeatedNames(body: Uint8Array): void {
@@ -81,11 +88,11 @@ export function refuseRepeatedNames(body: Uint8Array): void {
     if (depth <= CHECKED_DEPTH && isName(body, end + 1)) {
       const name = String(JSON.parse(new TextDecoder().decode(body.subarray(at, end + 1))));
       // Some servers, of those written in Go, do not tell upper from lower case.
-      const key = depth === 1 ? name.toLowerCase() : name;
+      const key = name.toLowerCase();
       if (names[depth]!.has(key)) {
-        throw new Refusal("bad_request", `The name "${name.slice(0, 100)}" stands twice in one object of the body`);
+        throw new Refusal("bad_request", `The name "${name}" stands twice in one object of the body`);
       }
-      names[depth]!.add(key);
+      if (READ_NAMES.has(key)) names[depth]!.add(key);
     }
     at = end;
   }

@@ -6,9 +6,9 @@ import { isRunName, isWorkerName } from "../names.ts";
 import type { Caller } from "./entry.ts";
 import { toCap, toUsd } from "./picodollars.ts";
 
-const PREFIX = "gck_";
+export const VIRTUAL_KEY_PREFIX = "gck_";
 const SECRET_LENGTH = 32;
-const KEY = new RegExp(`^${PREFIX}[A-Za-z0-9]{${SECRET_LENGTH}}$`);
+const KEY = new RegExp(`^${VIRTUAL_KEY_PREFIX}[A-Za-z0-9]{${SECRET_LENGTH}}$`);
 const ID_LENGTH = 12;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -17,7 +17,7 @@ const LATEST_MS = 8.64e15;
 
 /** Whether it calls itself a virtual key; an id of one does not. */
 export function isVirtualKey(credential: string): boolean {
-  return credential.startsWith(PREFIX);
+  return credential.startsWith(VIRTUAL_KEY_PREFIX);
 }
 
 export interface KeyRequest {
@@ -89,7 +89,7 @@ export class VirtualKeys {
       throw new Failure("usage", `Cannot issue a key with a cap of ${capUsd}: need an amount in USD, 0 or more`);
     }
     const id = `key_${randomText(ID_LENGTH)}`;
-    const key = PREFIX + randomText(SECRET_LENGTH);
+    const key = VIRTUAL_KEY_PREFIX + randomText(SECRET_LENGTH);
     this.#database.prepare(
       "INSERT INTO key (id, hash, run, worker, cap, created_ms, lease_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ).run(

@@ -365,15 +365,14 @@ Deno.test("other models have to be names, and few", () => {
 
 const refuseIn = (body: string) => refuseRepeatedNames(new TextEncoder().encode(body));
 
-Deno.test("a name that stands twice is refused, however it is written", () => {
+Deno.test("a name that is read and stands twice is refused, however it is written", () => {
   const bodies = [
     '{"max_tokens":100000,"max_tokens":1}',
     '{"max_tokens":100000,"max\\u005ftokens":1}',
     '{"max_tokens":100000,"a":[{"x":"]}\\\\"}],"max_tokens" \n:1}',
     '{"model":"a","MODEL":"b"}',
-    ' { "a" : {} , "a" : [] } ',
+    ' { "tools" : {} , "tools" : [] } ',
     '{"generationConfig":{"maxOutputTokens":100000,"maxOutputTokens":1}}',
-    '{"__proto__":1,"__proto__":2}',
   ];
   for (const body of bodies) {
     JSON.parse(body);
@@ -384,7 +383,9 @@ Deno.test("a name that stands twice is refused, however it is written", () => {
 Deno.test("names that stand once in their object are not refused, nor what is no name", () => {
   const bodies = [
     '{"model":"model","model\\\\":"model:"}',
-    '{"metadata":{"a":1,"A":2},"a":{"a":{"a":1}},"b":{"a":1}}',
+    '{"model":{"model":{"model":1}},"n":{"model":1}}',
+    // Nobody reads these.
+    '{"metadata":{"a":1,"a":2},"a":1.0,"a":2e0,"__proto__":1,"__proto__":2}',
     '\ufeff{"messages":[{"role":"user"},{"role":"user"}],"stop":["x","x"]}',
     // Deeper ones are the client's.
     '{"tools":[{"name":"f","name":"f"}]}',
@@ -393,12 +394,14 @@ Deno.test("names that stand once in their object are not refused, nor what is no
   for (const body of bodies) refuseIn(body);
 });
 
-Deno.test("whatever JSON comes, it is refused only when a name is lost", () => {
-  fc.assert(fc.property(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ maxDepth: 4 })), (body) => {
-    const names = Object.keys(body).map((name) => name.toLowerCase());
-    const refuse = () => refuseIn(JSON.stringify(body, null, 1));
-    if (new Set(names).size === names.length) refuse();
-    else throws(refuse, { name: "Refusal" });
+Deno.test("wherever the second limit stands, and whatever is around it, the request is refused; with one it is not", () => {
+  const member = fc.tuple(fc.string({ unit: "binary" }).map((name) => `_${name}`), fc.jsonValue({ maxDepth: 4 }));
+  const members = fc.array(member.map(([name, value]) => `${JSON.stringify(name)} :${JSON.stringify(value)}`));
+  fc.assert(fc.property(members, fc.nat(), fc.nat(), (others, first, second) => {
+    const withLimit = (parts: string[], at: number) => parts.toSpliced(at % (parts.length + 1), 0, '"max_tokens":1');
+    const once = withLimit(others, first);
+    refuseIn(`{${once}}`);
+    throws(() => refuseIn(`{${withLimit(once, second)}}`), { name: "Refusal", kind: "bad_request" });
   }));
 });
 
