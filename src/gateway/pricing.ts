@@ -184,7 +184,7 @@ export async function createPricing(
     charge(ended) {
       const { ending, call, reading, reservedUsd } = ended;
       const told = toldCost(ended);
-      if (reading?.usage !== undefined && reading.usageIsFinal && isCredible(reading.usage, reading)) {
+      if (reading?.usage !== undefined && reading.usageIsFinal && isCredible(reading.usage)) {
         const { isDisputed, ...cost } = told === undefined
           ? toCost(reading.usage, true, ended)
           : { ...told, isDisputed: false };
@@ -219,9 +219,9 @@ function windowOf({ contextWindow, pricesFor }: ListedModel, { inputTokens }: Ca
   return isLarger ? Math.max(contextWindow, ASSUMED_CONTEXT_WINDOW, inputTokens) : contextWindow;
 }
 
-/** Nobody asks with nothing, and output that was seen has tokens: servers that do not count say 0. */
-function isCredible(usage: Usage, { outputBytes }: ReplyReading): boolean {
-  return inputOf(usage) > 0 && (usage.output > 0 || outputBytes === 0);
+/** A provider's 0 is a count like any other; servers that do not count say 0 for everything. */
+function isCredible(usage: Usage): boolean {
+  return inputOf(usage) > 0 || usage.output > 0;
 }
 
 /** Whether a name is another one's, or that of one of its versions: `gpt-4o-2024-08-06` for `openai/gpt-4o`. */

@@ -374,13 +374,13 @@ Deno.test("a whole reply that nobody could read: a token for 4 of its bytes", as
   deepEqual([charge.usage?.output, charge.costSource, charge.mayHaveCostMore], [101, "estimated", true]);
 });
 
-Deno.test("a count of nothing is no count where there was something to count", async () => {
+Deno.test("a count of nothing at all is no count; a single 0 is one", async () => {
   const zero = { input: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
   const cases: [string, Usage, number, Usage, boolean][] = [
     ["nothing at all", zero, 4000, { ...zero, input: 250, output: 1000 }, true],
     ["nothing at all, and nothing seen", zero, 0, { ...zero, input: 250 }, true],
-    ["no input", { ...zero, output: 7 }, 12, { ...zero, input: 250, output: 7 }, true],
-    ["no output", { ...zero, input: 9 }, 400, { ...zero, input: 9, output: 100 }, true],
+    ["no input", { ...zero, output: 7 }, 12, { ...zero, output: 7 }, false],
+    ["no output", { ...zero, input: 9 }, 400, { ...zero, input: 9 }, false],
     ["no output, and none seen", { ...zero, input: 9 }, 0, { ...zero, input: 9 }, false],
     [
       "input from the cache alone",
