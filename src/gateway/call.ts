@@ -11,11 +11,12 @@ import type { BudgetRefusal, CallEntry, Caller, CallOutcome } from "./ledger/ent
 import { type Ledger, LedgerLocked } from "./ledger/ledger.ts";
 import { toPicodollars, toReservation, toUsd } from "./ledger/picodollars.ts";
 import type { CallEnding, PricedTarget, Pricing } from "./pricing.ts";
-import { type Permit, type RateGate, retryAfterMs } from "./rate_gate.ts";
+import type { Permit, RateGate } from "./rate_gate.ts";
 import { Refusal } from "./refusal.ts";
 import { createReplyTap, isEventStream, type ReplyTap } from "./reply_tap.ts";
 import type { GatewaySettings, UpstreamSettings } from "./settings.ts";
 import type { Target } from "./targets.ts";
+import { pauseMs } from "./upstream_pause.ts";
 
 /** What all calls of a gateway share. */
 export interface CallServices {
@@ -309,9 +310,9 @@ export class OpenCall {
   }
 
   /** What the upstream asks of everyone: how long to wait, in milliseconds. */
-  #heed({ status, headers }: Response): number | undefined {
-    if (!SLOW_DOWN.has(status)) return undefined;
-    const waitMs = retryAfterMs(headers, status, this.#services);
+  #heed(response: Response): number | undefined {
+    if (!SLOW_DOWN.has(response.status)) return undefined;
+    const waitMs = pauseMs(response, this.#services.now);
     const { upstream, model } = this.#target;
     if (waitMs !== undefined) this.#services.gate.closeUntil({ upstream: upstream.name, model }, waitMs);
     return waitMs;
@@ -322,6 +323,8 @@ export class OpenCall {
   #relay(response: Response): Promise<Response> | Response {
     if (REDIRECTS.has(response.status)) {
       response.body?.cancel().catch(() => {});
+      const { status } = response;
+      this.#settle("refused", { outcome: "refused", status, errorType: String(status) });
       const { name } = this.#target.upstream;
       throw new Refusal("upstream", `The upstream "${name}" has moved (${response.status}): correct its base URL`);
     }
@@ -375,7 +378,7 @@ export class OpenCall {
     const reader = response.body!.getReader();
     const headers = this.#replyHeaders(response);
     let ended = false;
-    let break_: (reason: unknown) => void = () => {};
+    let breakOff: (reason: unknown) => void = () => {};
     const end = (how: { complete: boolean; reason?: unknown }) => {
       ended = true;
       signal.removeEventListener("abort", onAbort);
@@ -384,12 +387,12 @@ export class OpenCall {
     const onAbort = () => {
       end({ complete: false, reason: signal.reason });
       reader.cancel(signal.reason).catch(() => {});
-      break_(signal.reason);
+      breakOff(signal.reason);
     };
     signal.addEventListener("abort", onAbort);
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        break_ = (reason) => controller.error(reason);
+        breakOff = (reason) => controller.error(reason);
       },
       pull: async (controller) => {
         try {
@@ -637,11 +640,12 @@ function budgetMessage(refusal: BudgetRefusal, model: string): string {
     return `The price of the model "${model}" is unknown, and ${cap} stands; give its price in the gateway's ` +
       `configuration under [prices], or set unknown_price = "allow"`;
   }
-  return `${cap.charAt(0).toUpperCase()}${cap.slice(1)} does not allow this call: ${money(spentUsd)} are spent, ` +
-    `${money(reservedUsd)} are reserved for calls under way, and it can cost up to ${
-      money(neededUsd)
-    }; raise the cap, ` +
-    `or lower the request's limit of output tokens`;
+  const [spent, reserved, needed] = [spentUsd, reservedUsd, neededUsd].map(money);
+  return `${cap.charAt(0).toUpperCase()}${
+    cap.slice(1)
+  } does not allow this call: ${spent} are spent, ${reserved} are ` +
+    `reserved for calls under way, and it can cost up to ${needed}; raise the cap, or lower the request's limit of ` +
+    `output tokens`;
 }
 
 function money(usd: number): string {

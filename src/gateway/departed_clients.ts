@@ -26,7 +26,8 @@ export class DepartedClients {
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
     return () => {
       waiting.delete(onGone);
-      if (waiting.size === 0) this.#forget(connection);
+      // The address may have a new owner by now.
+      if (waiting.size === 0 && this.#waiting.get(connection) === waiting) this.#forget(connection);
     };
   }
 

@@ -3,6 +3,7 @@ import { Failure } from "../failure.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
 import { isObject, type Json } from "./json.ts";
 import type { Exchange } from "./wire.ts";
+import { decimalIn, retryAfterMs } from "./retry_after.ts";
 
 export interface AttemptFailure {
   /** litellm's word: RateLimitError, AuthenticationError, … */
@@ -255,27 +256,16 @@ function hintsOf(
 
 /** `retry-after-ms`, `retry-after` (seconds or an HTTP date), or Gemini's RetryInfo; milliseconds. */
 function askedWait({ headers, json }: Pick<Exchange, "headers" | "json">, now: () => number): number | undefined {
-  const milliseconds = numberIn(headers?.get("retry-after-ms"));
-  if (milliseconds !== undefined) return milliseconds;
-  const text = headers?.get("retry-after")?.trim();
-  if (text) {
-    const seconds = numberIn(text);
-    if (seconds !== undefined) return seconds * 1000;
-    const date = Date.parse(text);
-    if (!Number.isNaN(date)) return Math.max(0, date - now());
-  }
+  const stated = headers && retryAfterMs(headers, now);
+  if (stated !== undefined) return stated;
   const details = errorOf(json)?.details;
   if (!Array.isArray(details)) return undefined;
   for (const detail of details) {
     const delay = isObject(detail) && typeof detail.retryDelay === "string" ? detail.retryDelay : "";
-    const seconds = delay.endsWith("s") ? numberIn(delay.slice(0, -1)) : undefined;
+    const seconds = delay.endsWith("s") ? decimalIn(delay.slice(0, -1)) : undefined;
     if (seconds !== undefined) return seconds * 1000;
   }
   return undefined;
-}
-
-function numberIn(text: string | null | undefined): number | undefined {
-  return text && /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
 }
 
 function errorOf(json: unknown): Json | undefined {

@@ -7,29 +7,6 @@ import { type FakeScript, startFakeProvider } from "../support/fake_provider.ts"
 const HELP = new URL("help/", import.meta.url);
 const KEY = /^gck_[A-Za-z0-9]{32}\n$/;
 
-const COMMANDS = [
-  ["gateway"],
-  ["gateway", "report"],
-  ["gateway", "key"],
-  ["gateway", "key", "issue"],
-  ["gateway", "key", "end"],
-  ["gateway", "key", "list"],
-];
-
-for (const args of COMMANDS) {
-  const name = args.join("_");
-  Deno.test(`gocore ${args.join(" ")} --help prints what help/${name}.txt says`, async () => {
-    await using box = await Sandbox.create();
-    const [long, short] = await Promise.all([box.run([...args, "--help"]), box.run([...args, "-h"])]);
-    deepEqual([long.code, long.stderr], [0, ""]);
-    equal(long.stdout, short.stdout);
-    const file = new URL(`${name}.txt`, HELP);
-    if (Deno.env.get("GOCORE_UPDATE_HELP") === "1") await Deno.writeTextFile(file, long.stdout);
-    equal(long.stdout, await Deno.readTextFile(file), "after a wanted change: set GOCORE_UPDATE_HELP=1 once");
-    ok(long.stdout.split("\n").every((line) => line.length <= 110), "help fits a terminal");
-  });
-}
-
 Deno.test("gocore help gateway prints the help of the gateway", async () => {
   await using box = await Sandbox.create();
   const end = await box.run(["help", "gateway"]);

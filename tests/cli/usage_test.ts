@@ -12,7 +12,21 @@ Deno.test("--version prints the version of deno.json", async () => {
   equal(await exists(`${box.workdir}/.miniswe`), false, "nothing is made for a question");
 });
 
-for (const [name, args] of [["gocore", []], ["mini", ["mini"]], ["demo", ["demo"]]] as const) {
+for (
+  const command of [
+    "",
+    "mini",
+    "demo",
+    "gateway",
+    "gateway report",
+    "gateway key",
+    "gateway key issue",
+    "gateway key end",
+    "gateway key list",
+  ]
+) {
+  const args = command === "" ? [] : command.split(" ");
+  const name = args.length === 0 ? "gocore" : args.join("_");
   Deno.test(`${["gocore", ...args].join(" ")} --help prints what help/${name}.txt says`, async () => {
     await using box = await Sandbox.create();
     const [long, short] = await Promise.all([box.run([...args, "--help"]), box.run([...args, "-h"])]);

@@ -2,6 +2,7 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import type { CallRequest, ReplyReading } from "../../src/gateway/dialect.ts";
+import { emptyReading } from "../../src/gateway/dialects/reply_fields.ts";
 import { createPricing, type EndedCall, type PricedTarget } from "../../src/gateway/pricing.ts";
 import { DEFAULT_SETTINGS, type GatewaySettings } from "../../src/gateway/settings.ts";
 import { loadPriceList, readTokenPrices } from "../../src/models/price.ts";
@@ -21,19 +22,7 @@ const CALL: CallRequest = {
   webSearches: 0,
   hasHiddenInput: false,
 };
-const NOTHING_READ: ReplyReading = {
-  usage: undefined,
-  usageIsFinal: false,
-  costUsd: undefined,
-  isOffList: false,
-  model: undefined,
-  responseId: undefined,
-  finishReasons: [],
-  outputBytes: 0,
-  unreadBytes: 0,
-  isComplete: false,
-  errorType: undefined,
-};
+const NOTHING_READ: ReplyReading = emptyReading();
 const USAGE: Usage = { input: 1_000_000, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 const READ: ReplyReading = { ...NOTHING_READ, usage: USAGE, usageIsFinal: true, isComplete: true };
 

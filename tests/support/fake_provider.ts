@@ -1,10 +1,6 @@
 /** A model provider on the loopback: it speaks four wire formats, follows a script, fails on demand and records what it was asked. */
 
-// A proxy of this machine does not lead to its loopback.
-for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]) {
-  Deno.env.delete(name);
-  Deno.env.delete(name.toLowerCase());
-}
+import "./direct_loopback.ts";
 
 export interface FakeRequest {
   readonly method: string;

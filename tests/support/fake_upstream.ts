@@ -1,12 +1,7 @@
 /** A model provider on a loopback socket: it speaks four wire formats as the real ones do, fails in every way on demand, and knows what it charged. */
+import "./direct_loopback.ts";
 import type { DialectId } from "../../src/gateway/dialect.ts";
 import type { Usage } from "../../src/models/usage.ts";
-
-// A proxy of this machine does not lead to its loopback.
-for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]) {
-  Deno.env.delete(name);
-  Deno.env.delete(name.toLowerCase());
-}
 
 export interface UpstreamRequest {
   readonly method: string;

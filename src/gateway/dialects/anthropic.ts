@@ -23,13 +23,14 @@ import {
   readModelName,
   readOtherModels,
   readOutputLimit,
+  withModelInBody,
 } from "./request_fields.ts";
 
 export const anthropic: Dialect = {
   id: "anthropic",
   readCall,
   createReader,
-  withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),
+  withModel: withModelInBody,
   errorBody,
 };
 

@@ -13,13 +13,14 @@ import {
   readModelName,
   readOtherModels,
   readOutputLimit,
+  withModelInBody,
 } from "./request_fields.ts";
 
 export const openaiChat: Dialect = {
   id: "openai_chat",
   readCall,
   createReader,
-  withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),
+  withModel: withModelInBody,
   errorBody: openaiErrorBody,
 };
 

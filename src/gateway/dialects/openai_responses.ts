@@ -14,13 +14,14 @@ import {
   readModelName,
   readOtherModels,
   readOutputLimit,
+  withModelInBody,
 } from "./request_fields.ts";
 
 export const openaiResponses: Dialect = {
   id: "openai_responses",
   readCall,
   createReader,
-  withModel: ({ path, body }, model) => ({ path, body: { ...body, model } }),
+  withModel: withModelInBody,
   errorBody: openaiErrorBody,
 };
 

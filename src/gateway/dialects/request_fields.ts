@@ -115,6 +115,11 @@ function isName(body: Uint8Array, after: number): boolean {
   return body[after] === COLON;
 }
 
+/** `Dialect.withModel` of the formats that have the model's name in the body. */
+export function withModelInBody({ path, body }: { path: string; body: Json }, model: string) {
+  return { path, body: { ...body, model } };
+}
+
 /** The objects in a list; none when it is no list. */
 export function objectsOf(value: unknown): Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
