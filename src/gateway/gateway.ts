@@ -7,8 +7,8 @@ import { askUpstream, passedOnHeaders, passedOnSearch } from "./ask_upstream.ts"
 import type { Answerer, Asked } from "./answerer.ts";
 import { authorise } from "./authorise.ts";
 import { type CallServices, MAX_WHOLE_REPLY_BYTES, OpenCall, relayedHeaders, wholeReply } from "./call.ts";
+import { type ClientConnection, ClientConnections } from "./client_connections.ts";
 import { CallEnded, Deadlines } from "./deadlines.ts";
-import { DepartedClients } from "./departed_clients.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialects } from "./dialects/all.ts";
 import { readGeminiPath } from "./dialects/gemini_path.ts";
@@ -135,7 +135,7 @@ class GatewayServer implements Gateway {
   readonly #services: CallServices;
   readonly #metrics: Metrics;
   readonly #calls = new Set<OpenCall>();
-  readonly #departed = new DepartedClients();
+  readonly #connections: ClientConnections;
   #heldBytes = 0;
   /** Ends what is not a call of its own. */
   readonly #stop = new AbortController();
@@ -147,6 +147,13 @@ class GatewayServer implements Gateway {
   constructor(services: CallServices, metrics: Metrics) {
     this.#services = services;
     this.#metrics = metrics;
+    const { requestTimeoutMs, idleTimeoutMs } = services.settings;
+    this.#connections = new ClientConnections({
+      requestTimeoutMs,
+      // A client that keeps its connection may be about to send, and would take its end for a failure of the call.
+      idleTimeoutMs: Math.max(idleTimeoutMs, 2 * requestTimeoutMs),
+      onLate: (count) => this.#tellLate(count),
+    });
   }
 
   get url(): string {
@@ -166,7 +173,7 @@ class GatewayServer implements Gateway {
       throw listenFailure(settings, cause);
     }
     const { addr } = this.#server;
-    this.#departed.listensOn(addr);
+    this.#connections.listensOn(addr);
     this.#url = `http://${addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname}:${addr.port}`;
     publish({
       type: "gateway.listening",
@@ -193,7 +200,7 @@ class GatewayServer implements Gateway {
       port,
       onListen: () => {},
       onError: () => new Response(null, { status: 500 }),
-    }, (request, { remoteAddr }) => this.#handle(request, remoteAddr));
+    }, (request, { remoteAddr }) => this.#handle(request, this.#connections.of(remoteAddr)));
     server.finished.catch((error) => this.#listenAgain(error, server.addr.port));
     return server;
   }
@@ -226,14 +233,22 @@ class GatewayServer implements Gateway {
     }
     for (const call of this.#calls) call.abort(new CallEnded("closing", "The gateway ends"));
     this.#stop.abort();
+    this.#connections.close();
     // A server that was told to shut down cannot be aborted any more: what is left then ends with the client, or with us.
     await withDeadline(this.#server?.shutdown().catch(() => {}), LAST_CONNECTIONS_MS);
     await recorder?.settled();
     ledger.close();
   }
 
-  async #handle(request: Request, client: Deno.NetAddr): Promise<Response> {
+  #tellLate(count: number): void {
+    const what = count === 1 ? "1 connection was ended" : `${count} connections were ended`;
+    const content = `${what}: no request had come after ${this.#services.settings.requestTimeoutMs / 1000} s`;
+    this.#services.publish({ type: "log", data: { level: "warning", content } });
+  }
+
+  async #handle(request: Request, client: ClientConnection): Promise<Response> {
     const arrivedMs = this.#services.monotonicMs();
+    const release = client.hold();
     let dialect: Dialect = dialects.openai_chat;
     const id = newCallId();
     try {
@@ -272,6 +287,8 @@ class GatewayServer implements Gateway {
       }
     } catch (error) {
       return this.#refused(error, dialect, id);
+    } finally {
+      release();
     }
   }
 
@@ -282,7 +299,7 @@ class GatewayServer implements Gateway {
 
   async #call(
     request: Request,
-    { id, arrivedMs, client, ...from }: Origin & { id: string; arrivedMs: number; client: Deno.NetAddr },
+    { id, arrivedMs, client, ...from }: Origin & { id: string; arrivedMs: number; client: ClientConnection },
   ): Promise<Response> {
     const { dialect, caller } = from;
     const { monotonicMs } = this.#services;
@@ -295,10 +312,13 @@ class GatewayServer implements Gateway {
     const { model, streamed } = call;
     const asked = this.#asked(request, { ...from, body, model, streamed });
     const targets = this.#targets(model, dialect);
+    // Until the end of the reply, not only of its head.
+    const release = client.hold();
     const open = new OpenCall(
       { id, caller, dialect, call, asked, targets, arrivedMs, outsideMs },
       this.#services,
       () => {
+        release();
         this.#calls.delete(open);
         this.#heldBytes -= body.byteLength;
         if (this.#calls.size === 0) this.#onIdle?.();
@@ -309,7 +329,7 @@ class GatewayServer implements Gateway {
     const onGone = () => open.abort(new CallEnded("client_gone", "The client left"));
     request.signal.addEventListener("abort", onGone);
     if (request.signal.aborted) onGone();
-    const stopLooking = this.#departed.watch(client, onGone);
+    const stopLooking = client.watch(onGone);
     try {
       return await open.reply();
     } finally {

@@ -85,11 +85,14 @@ export interface GatewaySettings {
   readonly allowedHosts: readonly string[];
   readonly maxBodyBytes: number;
   readonly maxHeaderBytes: number;
-  /** A client must have sent its request after this long. */
+  /** A client must have sent the head of its first request this long after it connected, a body this long after its head. */
   readonly requestTimeoutMs: number;
   /** An upstream must have begun to answer after this long. */
   readonly firstByteTimeoutMs: number;
-  /** No piece of a reply may be later than this after the one before; also the longest that a client may take nothing. */
+  /**
+   * No piece of a reply may be later than this after the one before; also the longest that a client may take nothing, and
+   * that it may leave its connection without a request, which is twice `requestTimeoutMs` at least.
+   */
   readonly idleTimeoutMs: number;
   /** A whole call. */
   readonly callTimeoutMs: number;
