@@ -5,6 +5,7 @@ import type { Usage } from "../../models/usage.ts";
 import { isCertainlyDead, ownIdentity, type ProcessIdentity } from "../../store/process_identity.ts";
 import { Refusal } from "../refusal.ts";
 import type { Caps } from "../settings.ts";
+import { Checkpointer } from "./checkpointer.ts";
 import type { Admission, BudgetRefusal, BudgetScope, CallEntry, Caller, Picodollars, Settlement } from "./entry.ts";
 import { type IssuedKey, type KeyFinding, type KeyRecord, type KeyRequest, VirtualKeys } from "./keys.ts";
 import { toCap, toUsd } from "./picodollars.ts";
@@ -100,6 +101,7 @@ export class Ledger implements Disposable {
   readonly #openOf: StatementSync;
   readonly #otherProcesses: StatementSync;
   readonly #fileId: string | undefined;
+  readonly #checkpointer: Checkpointer | undefined;
   /** This ledger's row in `process`, made with its first call. */
   #process: number | undefined;
   readonly #pending = new Map<string, PendingSettlement>();
@@ -143,6 +145,7 @@ export class Ledger implements Disposable {
       this.recovery = this.#reconcile();
       this.#repair();
       waitForLocks(database, "short");
+      if (path !== ":memory:") this.#checkpointer = new Checkpointer(path, () => this.#checkpoint());
     } catch (error) {
       database.close();
       throw databaseFailure(path, error);
@@ -329,6 +332,7 @@ export class Ledger implements Disposable {
     }
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#checkpointer?.close();
     this.#database.close();
     this.#wake();
     const unwritten = [...this.#pending.values()];
@@ -557,6 +561,7 @@ export class Ledger implements Disposable {
     if (this.#lock !== undefined) throw this.#lock;
     try {
       const result = this.#transaction(work);
+      this.#checkpointer?.count();
       this.#lockedTries = 0;
       if (this.#pending.size === 0) this.#problem = undefined;
       return result;
@@ -568,6 +573,16 @@ export class Ledger implements Disposable {
         this.#retryIn(LOCK_PAUSE_MS);
       }
       throw error;
+    }
+  }
+
+  /** Of what little was written during the last one: only when nothing is left of the journal can it begin anew. */
+  #checkpoint(): void {
+    if (this.#closed) return;
+    try {
+      this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch {
+      // Calls go on: what cannot be written now is still in the journal.
     }
   }
 

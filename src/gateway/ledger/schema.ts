@@ -189,7 +189,8 @@ function setUp(database: DatabaseSync, path: string): void {
   if (!isNew) requireLedger(database, path);
   // Two processes that make the file at the same time: SQLite does not wait for the other's change of the mode.
   whileLocked(() => database.exec("PRAGMA journal_mode = WAL"));
-  // A checkpoint waits for the disk, and every call for the checkpoint: rarely, at the price of a longer journal (40 MB).
+  // A checkpoint waits for the disk, and every call for the checkpoint: one is made here only when the journal gets longer
+  // (40 MB) than the checkpointer lets it.
   database.exec("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 10000");
   if (!isNew) return;
   whileLocked(() =>
