@@ -11,7 +11,7 @@ export interface Asked {
   /** With its question mark, without a key; empty when there is none. */
   readonly search: string;
   /** The client's, lower case, without credentials and without what belongs to one connection only. */
-  readonly headers: Headers;
+  readonly headers: Iterable<[name: string, value: string]>;
   /** As it came. */
   readonly body: Uint8Array<ArrayBuffer>;
   /** The same, read anew each time: held for as long as a call takes, it could be fifty times as large as the body. */

@@ -36,16 +36,13 @@ const NOT_PASSED_ON = new Set([
 const NOT_PASSED_ON_PREFIX = /^(?:x-gocore-|x-forwarded-|x-real-ip$)/;
 
 /** The client's headers without credentials, without those of the connection, and without those that it declares to be. */
-export function passedOnHeaders(headers: Headers): Headers {
+export function passedOnHeaders(headers: Headers): [string, string][] {
   const dropped = (headers.get("connection") ?? "").toLowerCase().split(",").map((name) => name.trim());
-  const kept = new Headers();
-  for (const [name, value] of headers) {
-    if (NOT_PASSED_ON.has(name) || NOT_PASSED_ON_PREFIX.test(name) || dropped.includes(name)) continue;
+  return [...headers].filter(([name, value]) =>
+    !NOT_PASSED_ON.has(name) && !NOT_PASSED_ON_PREFIX.test(name) && !dropped.includes(name) &&
     // Under whatever name: it is a secret between us and the client.
-    if (value.includes(VIRTUAL_KEY_PREFIX)) continue;
-    kept.append(name, value);
-  }
-  return kept;
+    !value.includes(VIRTUAL_KEY_PREFIX)
+  );
 }
 
 /**
@@ -80,10 +77,12 @@ export function askUpstream(upstream: UpstreamSettings): Answerer {
   const hasVersion = knowsVersion(upstream);
   return async (asked, signal) => {
     const path = hasVersion ? asked.path.replace(VERSION_AT_START, "") : asked.path;
-    const headers = new Headers(asked.headers);
+    // Not `Headers`, which some runtimes sort anew for each entry that is read; without a prototype every name is a name.
+    const headers: Record<string, string> = Object.create(null);
+    for (const [name, value] of asked.headers) headers[name] = value;
     // The reply is metered and recorded as text; between two programs on one machine compression wins nothing either.
-    headers.set("accept-encoding", "identity");
-    for (const [name, value] of keyHeaders(upstream, asked)) headers.set(name, value);
+    headers["accept-encoding"] = "identity";
+    for (const [name, value] of keyHeaders(upstream, asked)) headers[name] = value;
     const response = await fetch(baseUrl + path + asked.search, {
       method: asked.method,
       headers,

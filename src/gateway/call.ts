@@ -10,6 +10,7 @@ import { joined } from "./guard.ts";
 import type { BudgetRefusal, CallEntry, Caller, CallOutcome } from "./ledger/entry.ts";
 import { type Ledger, LedgerLocked } from "./ledger/ledger.ts";
 import { toPicodollars, toReservation, toUsd } from "./ledger/picodollars.ts";
+import { createPieceReader } from "./piece_reader.ts";
 import type { CallEnding, PricedTarget, Pricing } from "./pricing.ts";
 import type { Permit, RateGate } from "./rate_gate.ts";
 import { Refusal } from "./refusal.ts";
@@ -343,17 +344,17 @@ export class OpenCall {
     const meter = new Meter(this.#order.dialect, response.headers);
     const pieces: Uint8Array[] = [];
     let bytes = 0;
-    const reader = response.body?.getReader();
-    const stop = () => void reader?.cancel(signal.reason).catch(() => {});
+    const reader = response.body === null ? undefined : createPieceReader(response.body);
+    const stop = () => void reader?.cancel(signal.reason);
     signal.addEventListener("abort", stop);
     try {
       while (reader !== undefined) {
-        const { done, value } = await this.#outside(reader.read());
+        const piece = await this.#outside(reader.read());
         signal.throwIfAborted();
-        if (done) break;
-        this.#took(value, meter);
-        pieces.push(trimmed(value));
-        bytes += value.byteLength;
+        if (piece === undefined) break;
+        this.#took(piece, meter);
+        pieces.push(piece);
+        bytes += piece.byteLength;
         if (bytes > MAX_WHOLE_REPLY_BYTES) throw new RangeError(`It is longer than ${MAX_WHOLE_REPLY_BYTES} bytes`);
       }
     } catch (error) {
@@ -368,14 +369,14 @@ export class OpenCall {
     }
     const headers = this.#replyHeaders(response);
     const costUsd = this.#end(meter, response, { complete: true });
-    if (costUsd !== null) headers.set("x-gocore-cost-usd", plainDecimal(costUsd));
+    if (costUsd !== null) headers["x-gocore-cost-usd"] = plainDecimal(costUsd);
     return wholeReply(joined(pieces, bytes), { status: response.status, headers });
   }
 
   #relayStream(response: Response): Response {
     const { signal } = this.#aborter;
     const meter = new Meter(this.#order.dialect, response.headers);
-    const reader = response.body!.getReader();
+    const reader = createPieceReader(response.body!);
     const headers = this.#replyHeaders(response);
     let ended = false;
     let breakOff: (reason: unknown) => void = () => {};
@@ -386,7 +387,7 @@ export class OpenCall {
     };
     const onAbort = () => {
       end({ complete: false, reason: signal.reason });
-      reader.cancel(signal.reason).catch(() => {});
+      reader.cancel(signal.reason);
       breakOff(signal.reason);
     };
     signal.addEventListener("abort", onAbort);
@@ -396,14 +397,14 @@ export class OpenCall {
       },
       pull: async (controller) => {
         try {
-          const { done, value } = await reader.read();
+          const piece = await reader.read();
           if (ended) return;
-          if (done) {
+          if (piece === undefined) {
             end({ complete: true });
             return controller.close();
           }
-          this.#took(value, meter);
-          controller.enqueue(trimmed(value));
+          this.#took(piece, meter);
+          controller.enqueue(piece);
         } catch (error) {
           if (ended) return;
           end({ complete: false, reason: error });
@@ -423,11 +424,11 @@ export class OpenCall {
     this.#recording?.chunk(piece);
   }
 
-  #replyHeaders(response: Response): Headers {
+  #replyHeaders(response: Response): Record<string, string> {
     const headers = relayedHeaders(response);
     this.#overheadMs = this.#services.monotonicMs() - this.#order.arrivedMs - this.#outsideMs;
-    headers.set("x-gocore-call", this.#order.id);
-    headers.set("x-gocore-overhead-ms", Math.max(this.#overheadMs, 0).toFixed(3));
+    headers["x-gocore-call"] = this.#order.id;
+    headers["x-gocore-overhead-ms"] = Math.max(this.#overheadMs, 0).toFixed(3);
     return headers;
   }
 
@@ -600,21 +601,17 @@ const NOT_RELAYED = new Set([
   "upgrade",
 ]);
 
-/** Some runtimes hand over a few bytes in a buffer of 64 KiB, which lives as long as they do. */
-function trimmed(piece: Uint8Array): Uint8Array {
-  return piece.byteLength < piece.buffer.byteLength ? piece.slice() : piece;
-}
-
 /** A reply with all of its body; with some statuses there must be none. */
-export function wholeReply(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Headers }): Response {
+export function wholeReply(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: HeadersInit }): Response {
   return new Response([204, 205, 304].includes(init.status) ? null : body, init);
 }
 
 /** A reply's headers as they reach the client. */
-export function relayedHeaders(response: Response): Headers {
-  const headers = new Headers();
+export function relayedHeaders(response: Response): Record<string, string> {
+  // Not `Headers`, which some runtimes sort anew for each entry that is read; without a prototype every name is a name.
+  const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of response.headers) {
-    if (!NOT_RELAYED.has(name) && !name.startsWith("x-gocore-")) headers.append(name, value);
+    if (!NOT_RELAYED.has(name) && !name.startsWith("x-gocore-")) headers[name] = value;
   }
   return headers;
 }

@@ -493,7 +493,7 @@ function asRefusal(error: unknown): Refusal {
 /** Time and chance, so that they sort by age and never repeat. */
 function newCallId(): string {
   const random = crypto.getRandomValues(new Uint32Array(2));
-  const tail = Array.from(random, (part) => part.toString(36).padStart(7, "0")).join("");
+  const tail = random[0]!.toString(36).padStart(7, "0") + random[1]!.toString(36).padStart(7, "0");
   return `call_${Date.now().toString(36)}${tail}`;
 }
 

@@ -48,9 +48,9 @@ const REQUEST_HEADERS = /^(?:accept|content-type|anthropic-(?:beta|version)|open
 const RESPONSE_HEADERS =
   /^(?:content-type|request-id|x-request-id|retry-after|retry-after-ms|x-should-retry|openai-model|x-(?:gocore-cost-usd|litellm-response-cost)|(?:anthropic|x)-ratelimit-[a-z0-9-]{1,64})$/;
 
-export const requestHeaders = (all: Headers): [string, string][] =>
+export const requestHeaders = (all: Iterable<[string, string]>): [string, string][] =>
   [...all].filter(([name]) => REQUEST_HEADERS.test(name));
-export const responseHeaders = (all: Headers): [string, string][] =>
+export const responseHeaders = (all: Iterable<[string, string]>): [string, string][] =>
   [...all].filter(([name]) => RESPONSE_HEADERS.test(name));
 
 /** A reply is kept up to 64 MiB, a request up to 32: escaped, neither comes near this. */

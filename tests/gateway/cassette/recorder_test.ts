@@ -125,9 +125,13 @@ Deno.test("no secret reaches the disk, wherever it stands and however it is cut"
         api_key: "anything",
         messages: [{ content: [{ text: `env: GW_KEY=${virtual}\nX=${btoa(secret)}` }] }],
       },
-      { search: `?worker=${secret}`, path: `/v1/models/${secret}`, run: `run ${secret}` },
+      {
+        search: `?worker=${secret}`,
+        path: `/v1/models/${secret}`,
+        run: `run ${secret}`,
+        headers: [["content-type", "application/json"], ["openai-beta", secret], ["user-agent", "agent/1"]],
+      },
     );
-    call.headers.set("openai-beta", secret);
     const frame = (data: unknown) => `event: content_block_delta\ndata: ${JSON.stringify(data)}\n\n`;
     const delta = (text: string, index = 0) =>
       frame({ type: "content_block_delta", index, delta: { type: "text_delta", text } });
