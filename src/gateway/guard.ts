@@ -1,6 +1,7 @@
 /** What a request must be before anything else is done with it: addressed to us, small enough, and complete in time. */
 import { isObject, type Json } from "../models/json.ts";
 import { isLoopback } from "./loopback.ts";
+import { createPieceReader, type PieceReader } from "./piece_reader.ts";
 import { Refusal } from "./refusal.ts";
 import type { GatewaySettings } from "./settings.ts";
 
@@ -57,43 +58,30 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   const plain = decoded(request.body, encoding);
   const announced = Number(request.headers.get("content-length") ?? 0);
+  const reader = createPieceReader(plain);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((resolve) => timer = setTimeout(() => resolve("late"), limits.timeoutMs));
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
   try {
-    // All at once where its size is certain: otherwise the runtime takes a buffer of 64 KiB for every piece.
-    const isBounded = plain === request.body && announced > 0 && announced <= limits.maxBytes;
-    const body = isBounded
-      ? await Promise.race([request.bytes(), late])
-      : await readPieces(plain.getReader(), { announced, maxBytes: limits.maxBytes, late });
-    if (body !== "late") return body;
-    throw new Refusal("request_timeout", `The request was not complete after ${limits.timeoutMs / 1000} s`);
+    while (announced <= limits.maxBytes && bytes <= limits.maxBytes) {
+      const next = await Promise.race([reader.read(), late]);
+      if (next === "late") {
+        throw new Refusal("request_timeout", `The request was not complete after ${limits.timeoutMs / 1000} s`);
+      }
+      if (next === undefined) return joined(pieces, bytes);
+      pieces.push(next);
+      bytes += next.byteLength;
+    }
+    await drain(reader);
+    throw new Refusal("too_large", `The body is larger than ${limits.maxBytes} bytes`);
   } catch (error) {
     if (error instanceof Refusal) throw error;
     // The client left, or what it sent is not compressed in the way that it says.
     throw new Refusal("bad_request", `The body cannot be read: ${(error as Error).message}`, { cause: error });
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function readPieces(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  { announced, maxBytes, late }: { announced: number; maxBytes: number; late: Promise<"late"> },
-): Promise<Uint8Array<ArrayBuffer> | "late"> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    while (announced <= maxBytes && bytes <= maxBytes) {
-      const next = await Promise.race([reader.read(), late]);
-      if (next === "late") return next;
-      if (next.done) return joined(pieces, bytes);
-      pieces.push(next.value);
-      bytes += next.value.byteLength;
-    }
-    await drain(reader);
-    throw new Refusal("too_large", `The body is larger than ${maxBytes} bytes`);
-  } finally {
-    reader.cancel().catch(() => {});
+    reader.cancel("no more of it is needed");
   }
 }
 
@@ -103,13 +91,12 @@ function decoded(body: ReadableStream<Uint8Array<ArrayBuffer>>, encoding: string
   throw new Refusal("unsupported_encoding", `The body is compressed as "${encoding}"; send it plain, or as gzip`);
 }
 
-async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+async function drain(reader: PieceReader): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const enough = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), DRAIN_MS));
   try {
     while (true) {
-      const next = await Promise.race([reader.read(), enough]);
-      if (next === undefined || next.done) return;
+      if (await Promise.race([reader.read(), enough]) === undefined) return;
     }
   } finally {
     clearTimeout(timer);

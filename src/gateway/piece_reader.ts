@@ -1,9 +1,9 @@
-/** Reads a reply in pieces that hold no more memory than they need. */
+/** Reads a body in pieces that hold no more memory than they need. */
 
 const BUFFER_BYTES = 16 * 1024;
 
 export interface PieceReader {
-  /** The next piece, which is the caller's; undefined: there is none, ever. Rejects when the reply breaks off. */
+  /** The next piece, which is the caller's; undefined: there is none, ever. Rejects when the body breaks off. */
   read(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Ends a read that waits. Never rejects. */
   cancel(reason: unknown): Promise<void>;
