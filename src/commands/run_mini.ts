@@ -13,6 +13,7 @@ import { providerTable } from "../models/provider_table.ts";
 import { Redactor, secretsIn, splitSecrets } from "../safety/secrets.ts";
 import { removeTemporaries } from "../store/atomic_file.ts";
 import type { Io } from "../terminal/io.ts";
+import { commandPolicyOf } from "./command_policy_of.ts";
 import { createModel } from "./create_model.ts";
 import { HeadlessStream } from "./headless_stream.ts";
 import { RunFiles } from "./run_files.ts";
@@ -201,6 +202,7 @@ class Run {
       model,
       environment,
       renderer,
+      policy: commandPolicyOf(this.#settings.environment, { env: this.#commandEnv, workdir: this.#opening.workdir }),
       publish: this.#stream.publish,
       record: this.#files.record,
       monotonicMs: this.#io.monotonicMs,
@@ -224,6 +226,13 @@ class Run {
     return exitCode;
   }
 
+  /** What commands inherit. */
+  get #commandEnv(): Record<string, string> {
+    const { plain, secret } = splitSecrets(this.#env);
+    const forwarded = this.#settings.environment.forwardEnv.filter((name) => Object.hasOwn(secret, name));
+    return { ...plain, ...Object.fromEntries(forwarded.map((name) => [name, secret[name]!])) };
+  }
+
   async #createEnvironment() {
     const [{ runCommand, endAllCommands, killAllNow }, { LocalEnvironment }, machine] = await Promise.all([
       import("../process/spawn.ts"),
@@ -233,12 +242,10 @@ class Run {
     this.#endCommands = endAllCommands;
     this.#io.onHardExit(killAllNow);
     this.#io.onHardExit(removeTemporaries);
-    const { plain, secret } = splitSecrets(this.#env);
-    const forwarded = this.#settings.environment.forwardEnv.filter((name) => Object.hasOwn(secret, name));
     return new LocalEnvironment({
       settings: this.#settings.environment,
       raw: this.#settings.raw.environment,
-      env: { ...plain, ...Object.fromEntries(forwarded.map((name) => [name, secret[name]!])) },
+      env: this.#commandEnv,
       uname: machine,
       run: runCommand,
     });

@@ -113,6 +113,8 @@ export async function chooseEnvironment(
       forwardEnv: config?.forward_env ?? [],
       timeoutSeconds: timeout ?? DEFAULT_TIMEOUT_SECONDS,
       interpreter: [program!, ...programArguments],
+      commandPolicy: config?.command_policy === false ? "off" : config?.command_policy ?? "enforce",
+      commandRules: config?.command_rules ?? [],
     },
     problems,
     warnings,

@@ -252,6 +252,14 @@ function disclosuresOf(config: MiniConfig, layers: readonly ConfigLayer[], home:
   if (forwarded.length > 0) {
     tell(["environment", "forward_env"], forwarded.join(", "), "which secret variables commands see");
   }
+  const policy = config.environment?.command_policy;
+  if (policy === "warn" || policy === "off" || policy === false) {
+    tell(["environment", "command_policy"], policy || "off", "whether dangerous commands are refused");
+  }
+  const freed = config.environment?.command_rules?.filter(({ verdict }) => verdict === "allow") ?? [];
+  if (freed.length > 0) {
+    tell(["environment", "command_rules"], freed.map(({ match }) => match).join(", "), "which commands are not judged");
+  }
   return disclosures;
 }
 

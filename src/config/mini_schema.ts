@@ -1,5 +1,6 @@
 /** The keys of a configuration file of `gocore mini`, of mini-swe-agent v1 and v2, and of Mini-SWE-GOCore. */
 import * as z from "zod/mini";
+import { commandRule } from "../safety/command_policy/rules.ts";
 import { isMapping, type KeyPath, type Mapping } from "./yaml_source.ts";
 
 // The message of each type is what was expected; `checkSettings` adds what was found.
@@ -54,6 +55,7 @@ const model = {
   multimodal_regex: set(text),
 };
 
+const COMMAND_POLICIES = ["enforce", "warn", "off"] as const;
 const ENV_VALUE = "a string or a number (in quotes, if this text is meant)";
 
 const environment = {
@@ -65,6 +67,9 @@ const environment = {
   interpreter: set(texts.check(z.minLength(1, "a list with a program"))),
   shell: set(text),
   forward_env: set(texts),
+  // YAML takes a bare `off` for false.
+  command_policy: set(z.union([z.enum(COMMAND_POLICIES), z.literal(false)], `one of ${COMMAND_POLICIES.join(", ")}`)),
+  command_rules: set(z.array(commandRule, "a list of rules")),
   image: set(text),
   run_args: set(texts),
 };

@@ -1,4 +1,5 @@
 /** The settings of one `gocore mini` run, resolved: every key has its value. */
+import type { CommandRule } from "../safety/command_policy/rules.ts";
 
 export type Protocol = "toolcall" | "text";
 export type CostTracking = "default" | "strict" | "ignore_errors" | "disabled";
@@ -48,6 +49,9 @@ export interface MiniSettings {
     readonly timeoutSeconds: number;
     /** The program and arguments before the command text, `["bash", "-c"]`. */
     readonly interpreter: readonly [string, ...string[]];
+    /** What becomes of a command that the policy blocks: it is not run, it is run with a warning, nobody asks. */
+    readonly commandPolicy: "enforce" | "warn" | "off";
+    readonly commandRules: readonly CommandRule[];
   };
   readonly headless: {
     readonly includeTimestamps: boolean;

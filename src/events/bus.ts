@@ -5,6 +5,10 @@ import type { EventFact, RunEvent } from "./event.ts";
 export interface EventBusOptions {
   /** Milliseconds since 1970. May go backwards: the stamps do not. */
   now: () => number;
+  /** Goes on after a log that another process wrote: the number of the first event, and the time of the last before it. */
+  after?: { firstSeq: number; lastMs: number };
+  /** Gets each event before `publish` returns. Must not throw. */
+  record?: (event: RunEvent) => void;
   /** Told of each throw or rejection of a subscriber. What it throws itself is dropped. */
   onSubscriberError?: (error: unknown, event: RunEvent) => void;
 }
@@ -25,11 +29,13 @@ export class EventBus {
   readonly #subscriptions = new Set<Subscription>();
   /** Tells a publish from inside a subscriber, also after an await, from one that comes from elsewhere. */
   readonly #delivery = new AsyncLocalStorage<Delivery>();
-  #seq = 0;
-  #lastMs = -Infinity;
+  #seq: number;
+  #lastMs: number;
 
   constructor(options: EventBusOptions) {
     this.#options = options;
+    this.#seq = options.after?.firstSeq ?? 0;
+    this.#lastMs = options.after?.lastMs ?? -Infinity;
   }
 
   /** Returns the way to unsubscribe: what is still queued for the subscriber then is not delivered. */
@@ -51,6 +57,7 @@ export class EventBus {
    */
   publish(fact: EventFact): Promise<void> {
     const event = this.#stamp(fact);
+    this.#options.record?.(event);
     const taken = Array.from(this.#subscriptions, (subscription) => {
       subscription.tail = subscription.tail.then(() => this.#deliver(event, subscription));
       return subscription.tail;

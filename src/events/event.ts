@@ -1,5 +1,6 @@
 /** Every fact that a run of gocore can state, declared once: types, decoder and documentation come from these schemas. */
 import * as z from "zod/mini";
+import { sessionEventData } from "./session_events.ts";
 
 const usd = z.nullable(z.number());
 const count = z.int().check(z.nonnegative());
@@ -195,6 +196,8 @@ export const eventData = {
     /** Calls before it in the same queue. */
     ahead: count,
   }),
+
+  ...sessionEventData,
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -217,6 +220,34 @@ export const runEvent = z.discriminatedUnion("type", [
   member("model.answered"),
   member("budget.refused"),
   member("rate.waiting"),
+  member("session.started"),
+  member("session.resumed"),
+  member("session.serving"),
+  member("session.status"),
+  member("session.finished"),
+  member("preflight.checked"),
+  member("plan.made"),
+  member("task.changed"),
+  member("worker.launched"),
+  member("worker.started"),
+  member("worker.event"),
+  member("worker.liveness"),
+  member("worker.signalled"),
+  member("worker.exited"),
+  member("command.judged"),
+  member("limit.exceeded"),
+  member("review.requested"),
+  member("review.answered"),
+  member("decision.made"),
+  member("question.asked"),
+  member("question.answered"),
+  member("recovery.attempted"),
+  member("control.received"),
+  member("work.saved"),
+  member("conflict.foreseen"),
+  member("merge.ended"),
+  member("spending.counted"),
+  member("verify.ended"),
 ]);
 
 export type RunEvent = z.infer<typeof runEvent>;

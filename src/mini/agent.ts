@@ -4,6 +4,7 @@ import type { MiniSettings } from "../config/mini_settings.ts";
 import type { EventData, EventFact } from "../events/event.ts";
 import { Failure } from "../failure.ts";
 import type { ChatMessage, ChatModel, ChatReply, RetryNotice } from "../models/chat_model.ts";
+import type { CommandVerdict } from "../safety/command_policy.ts";
 import type { TemplateRenderer } from "../templates/render.ts";
 import type { CommandResult, Environment } from "./environment.ts";
 import { type Outcome, outcomeOfError, WallTimeExceeded } from "./outcome.ts";
@@ -24,6 +25,14 @@ export interface AgentParts {
   readonly model: ChatModel;
   readonly environment: Environment;
   readonly renderer: TemplateRenderer;
+  /** Without it every command is run. */
+  readonly policy?: {
+    judge(command: string): Promise<CommandVerdict>;
+    /** Gets ready, while the model thinks. Never throws: `judge` tells what went wrong. */
+    prepare(): void;
+    /** Whether what it blocks is not run. */
+    readonly refuses: boolean;
+  };
   /** Resolves when every reader has taken the event. */
   publish(fact: EventFact): Promise<void>;
   /** Puts a message into the trajectory. */
@@ -102,17 +111,19 @@ export class Agent {
   }
 
   async #query(signal: AbortSignal): Promise<ChatReply> {
-    const { model, publish } = this.#parts;
+    const { model, policy, publish } = this.#parts;
     const notices: Promise<void>[] = [];
     const log = (level: "info" | "warning", content: string, details: Partial<EventData<"log">> = {}) =>
       void notices.push(publish({ type: "log", data: { level, content, ...details } }));
-    const reply = await model.query(this.#messages, {
+    const asking = model.query(this.#messages, {
       bashTool: this.#protocol.bashTool,
       signal,
       onRetry: (notice) => log("warning", sentenceOf(notice), detailsOf(notice)),
       onWarning: (message) => log("warning", message),
       onUnpricedAttempt: () => this.tally.addUnpricedAttempt(),
     }).finally(() => Promise.all(notices));
+    policy?.prepare();
+    const reply = await asking;
     this.tally.add(reply);
     return reply;
   }
@@ -194,7 +205,8 @@ export class Agent {
   async #execute(actions: readonly Action[], signal: AbortSignal): Promise<string | undefined> {
     for (const [index, action] of actions.entries()) {
       signal.throwIfAborted();
-      const result = await this.#parts.environment.execute(action.command, { signal });
+      const result = await this.#refusal(action.command) ??
+        await this.#parts.environment.execute(action.command, { signal });
       const content = this.#observation(action, result);
       this.#answer(
         action.toolCallId === undefined ? undefined : { toolCallId: action.toolCallId, toolName: "bash" },
@@ -228,6 +240,19 @@ export class Agent {
       if (submission !== undefined) return submission;
     }
     return undefined;
+  }
+
+  /** What the model is answered instead of a result; undefined for a command that may run. */
+  async #refusal(command: string): Promise<CommandResult | undefined> {
+    const { policy, publish } = this.#parts;
+    const judged = await policy?.judge(command);
+    if (policy === undefined || judged === undefined || judged.verdict === "allow") return undefined;
+    const refused = judged.verdict === "block" && policy.refuses;
+    const { verdict, rule, reason } = judged;
+    await publish({ type: "command.judged", data: { worker: "mini", command, verdict, rule, reason, refused } });
+    if (!refused) return undefined;
+    const exceptionInfo = `The command was not run, the command policy forbids it: ${reason} (rule ${rule})`;
+    return { output: "", elidedBytes: 0, exitCode: -1, exceptionInfo, timedOut: false, durationMs: 0 };
   }
 
   #observation({ command }: Action, result: CommandResult): string {

@@ -1,5 +1,5 @@
-/** Shows a run as JSON Lines on stdout: one `{type, data, timestamp}` per event and nothing else. */
-import type { RunEvent } from "../events/event.ts";
+/** Shows a run as JSON Lines on stdout: one `{type, data, timestamp}` per event, of the seed's seven types. */
+import type { EventData, RunEvent } from "../events/event.ts";
 import { encodeJsonLine } from "../events/json_lines.ts";
 import type { Redactor } from "../safety/secrets.ts";
 
@@ -24,8 +24,11 @@ export class HeadlessOutput {
     Object.assign(this.#options, options);
   }
 
-  readonly show = (event: RunEvent): Promise<void> => {
+  readonly show = (stated: RunEvent): Promise<void> => {
     const { write, redactor, includeTimestamps, maxOutputLength } = this.#options;
+    const event: RunEvent = stated.type === "command.judged"
+      ? { ...stated, type: "log", data: warningOf(stated.data) }
+      : stated;
     // First whole, then cut: nobody would know half a secret.
     const redacted = redactor.redactDeep(event);
     const line = {
@@ -35,6 +38,11 @@ export class HeadlessOutput {
     };
     return write(encodeJsonLine(line));
   };
+}
+
+function warningOf({ verdict, rule, reason, refused }: EventData<"command.judged">): EventData<"log"> {
+  const fate = refused ? "was not run" : verdict === "block" ? "runs although the command policy forbids it" : "runs";
+  return { level: "warning", content: `A command ${fate}: ${reason}`, verdict, rule };
 }
 
 function shortened<T extends { output: string; elided_chars: number }>(data: T, max: number): T {

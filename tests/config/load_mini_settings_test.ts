@@ -340,6 +340,18 @@ Deno.test("what a file of the home decides about keys is disclosed, what the cal
   deepEqual((await project.load(overruled)).disclosures, []);
 });
 
+Deno.test("a file of the home that loosens the command policy is disclosed", async () => {
+  await using project = await Project.create();
+  const live = await project.file(
+    ".miniswe/configs/live.yaml",
+    "environment:\n  command_policy: off\n  command_rules: [{match: rm *, verdict: allow}, {match: make, verdict: block}]\n",
+  );
+  deepEqual((await project.load()).disclosures, [
+    `${live}:2:19: environment.command_policy decides whether dangerous commands are refused: off`,
+    `${live}:3:18: environment.command_rules decides which commands are not judged: rm *`,
+  ]);
+});
+
 Deno.test("environment variables are text as written", async () => {
   await using project = await Project.create();
   const file = await project.file(
@@ -382,6 +394,8 @@ Deno.test("a container that the configuration describes is refused, a benchmark'
     forwardEnv: [],
     timeoutSeconds: 60,
     interpreter: ["bash", "-c"],
+    commandPolicy: "enforce",
+    commandRules: [],
   });
   equal(warnings.length, 2);
   for (const name of ["bubblewrap", "my.own.Environment", "constructor"]) {
@@ -406,6 +420,19 @@ Deno.test("the environment's other keys", async () => {
     ["GITHUB_TOKEN"],
     0.5,
   ]);
+  const policyOf = async (...specs: string[]) => (await project.load(specs)).settings.environment.commandPolicy;
+  // YAML takes the bare word for false.
+  deepEqual([await policyOf("environment.command_policy=off"), await policyOf("environment.command_policy=warn")], [
+    "off",
+    "warn",
+  ]);
+  const rules = "environment.command_rules=[{match: git push, verdict: allow}, {match: make *, verdict: block}]";
+  deepEqual((await project.load([rules])).settings.environment.commandRules, [
+    { match: "git push", verdict: "allow" },
+    { match: "make *", verdict: "block" },
+  ]);
+  const odd = await failureOf(project.load(["environment.command_rules=[{match: git push, verdict: maybe}]"]));
+  match(odd.message, /expected one of allow, confirm, block, found "maybe"/);
   const missing = await failureOf(project.load(["environment.cwd=nowhere"]));
   match(missing.message, /-c environment\.cwd: expected an existing directory, found ".*\/nowhere"$/);
   const nul = await failureOf(project.load(['environment.env.A="\\u0000"']));

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "n
 import type { MiniSettings } from "../../src/config/mini_settings.ts";
 import type { EventFact } from "../../src/events/event.ts";
 import { Interrupt } from "../../src/failure.ts";
-import { Agent } from "../../src/mini/agent.ts";
+import { Agent, type AgentParts } from "../../src/mini/agent.ts";
 import type { CommandResult, Environment } from "../../src/mini/environment.ts";
 import type { Outcome } from "../../src/mini/outcome.ts";
 import type { TrajectoryMessage } from "../../src/mini/trajectory.ts";
@@ -62,7 +62,15 @@ function settingsWith(
       templateDialect: "v2",
       ...model,
     },
-    environment: { cwd: "/repo", env: {}, forwardEnv: [], timeoutSeconds: 30, interpreter: ["bash", "-c"] },
+    environment: {
+      cwd: "/repo",
+      env: {},
+      forwardEnv: [],
+      timeoutSeconds: 30,
+      interpreter: ["bash", "-c"],
+      commandPolicy: "enforce",
+      commandRules: [],
+    },
     headless: { includeTimestamps: true, maxOutputLength: 0 },
     raw: { agent: { custom: "own variable" }, model: {}, environment: {} },
   };
@@ -86,6 +94,7 @@ async function runAgent(
     signal?: AbortSignal;
     onEvent?: (fact: EventFact) => void;
     clock?: () => number;
+    policy?: AgentParts["policy"];
   } = {},
 ): Promise<Ran> {
   const settings = options.settings ?? settingsWith();
@@ -104,6 +113,7 @@ async function runAgent(
     model,
     environment,
     renderer: await loadRenderer(),
+    policy: options.policy,
     publish(fact) {
       events.push(fact);
       options.onEvent?.(fact);
@@ -309,4 +319,43 @@ Deno.test("prompts may use settings that nobody set", async () => {
   });
   const { queries } = await runAgent([{ commands: [FINISH] }], { settings });
   equal(queries[0]![1]!.content, "yolo 3 default {}");
+});
+
+const policyThat = (refuses: boolean): AgentParts["policy"] => ({
+  refuses,
+  prepare: () => {},
+  judge: (command) =>
+    Promise.resolve(
+      command === "echo bad"
+        ? { verdict: "block", rule: "r1", reason: "It is bad" }
+        : command === "echo odd"
+        ? { verdict: "confirm", rule: "r2", reason: "It is odd" }
+        : { verdict: "allow", rule: "default", reason: "Nothing speaks against it" },
+    ),
+});
+
+Deno.test("Agent.run() does not run what the policy blocks: it tells the model why, and goes on", async () => {
+  const { outcome, queries, environment, events } = await runAgent(
+    [{ commands: ["echo bad", "echo odd", "echo good"] }, { commands: [FINISH] }],
+    { policy: policyThat(true) },
+  );
+  equal(outcome.kind, "submitted");
+  deepEqual(environment.asked, ["echo odd", "echo good", FINISH]);
+  deepEqual(queries[1]!.slice(3).map(({ content }) => content), [
+    "-1||The command was not run, the command policy forbids it: It is bad (rule r1)",
+    "0|odd\n|",
+    "0|good\n|",
+  ]);
+  deepEqual(events.flatMap(({ type, data }) => type === "command.judged" ? [data] : []), [
+    { worker: "mini", command: "echo bad", verdict: "block", rule: "r1", reason: "It is bad", refused: true },
+    { worker: "mini", command: "echo odd", verdict: "confirm", rule: "r2", reason: "It is odd", refused: false },
+  ]);
+});
+
+Deno.test("Agent.run() runs what the policy blocks where it only warns", async () => {
+  const { environment, events } = await runAgent([{ commands: ["echo bad"] }, { commands: [FINISH] }], {
+    policy: policyThat(false),
+  });
+  deepEqual(environment.asked, ["echo bad", FINISH]);
+  deepEqual(events.flatMap(({ type, data }) => type === "command.judged" ? [data.refused] : []), [false]);
 });

@@ -73,3 +73,21 @@ Deno.test("HeadlessOutput shows an output of exactly the limit whole, counted by
   const { data } = JSON.parse(lines[0]!);
   deepEqual([data.output, data.elided_chars], ["😀😀😀😀", 0]);
 });
+
+Deno.test("HeadlessOutput tells a judged command as a log line: stdout has no other types than the seven", async () => {
+  const { output, lines } = outputWith({ includeTimestamps: false });
+  const judged = { worker: "mini", command: "rm -rf /", rule: "delete-root", reason: "Deletes it" };
+  for (const [verdict, refused] of [["block", true], ["block", false], ["confirm", false]] as const) {
+    const data = { ...judged, verdict, refused };
+    await output.show({ seq: 0, time: "2026-11-21T00:00:00.000Z", type: "command.judged", data });
+  }
+  const line = (content: string, verdict: string) => ({
+    type: "log",
+    data: { level: "warning", content, verdict, rule: "delete-root" },
+  });
+  deepEqual(lines.map((text) => JSON.parse(text)), [
+    line("A command was not run: Deletes it", "block"),
+    line("A command runs although the command policy forbids it: Deletes it", "block"),
+    line("A command runs: Deletes it", "confirm"),
+  ]);
+});

@@ -16,6 +16,8 @@ function local(settings: Partial<MiniSettings["environment"]> = {}, raw: Record<
       forwardEnv: [],
       timeoutSeconds: 120,
       interpreter: ["bash", "-c"],
+      commandPolicy: "off",
+      commandRules: [],
       ...settings,
     },
     raw,
