@@ -1,15 +1,23 @@
 /** Starts programs: the only place that does, so that everything started is found and ended again. */
 import { BoundedOutput } from "./bounded_output.ts";
-import { becomeSubreaper, reapOrphans } from "./child_subreaper.ts";
-import { pause, PipeReader } from "./pipe_reader.ts";
+import { becomeSubreaper } from "./child_subreaper.ts";
+import { DEFAULT_PATH, findProgram, inOwnSession } from "./find_program.ts";
 import {
-  type FamilyTraits,
-  findFamily,
-  killFamily,
-  MARK_VARIABLE,
-  readProcess,
-  signalProcess,
-} from "./process_tree.ts";
+  areAllClaimants,
+  expectChild,
+  forgetChild,
+  isOrphan,
+  isYoung,
+  joinClaimants,
+  killDescendants,
+  killUntilGone,
+  leaveClaimants,
+  noteOrphans,
+  reapEndedOrphans,
+} from "./orphans.ts";
+import { pipeNameOf } from "./pipe_level.ts";
+import { pause, PipeReader } from "./pipe_reader.ts";
+import { type FamilyTraits, findFamily, MARK_VARIABLE, readProcess, signalProcess } from "./process_tree.ts";
 
 export interface CommandOptions {
   readonly cwd: string;
@@ -22,11 +30,18 @@ export interface CommandOptions {
   readonly maxOutputBytes?: number;
   /** Between SIGTERM and SIGKILL when `signal` aborts; default 500. A timeout kills at once. */
   readonly graceMs?: number;
+  /**
+   * "separate" keeps stderr out of `output`, and waits until nobody can write to either, for programs whose output is
+   * parsed; default is "merge".
+   */
+  readonly stderr?: "merge" | "separate";
 }
 
 export interface CommandEnd {
   /** stdout and stderr in the order they were written, as `BoundedOutput.text` gives them. */
   readonly output: string;
+  /** Only with `stderr: "separate"`; at most 64 KiB. */
+  readonly stderr?: string;
   readonly elidedBytes: number;
   readonly totalBytes: number;
   /** 128 + n when signal n ended the program; null when we ended it or it never ran. */
@@ -44,32 +59,28 @@ interface ActiveCommand {
   readonly pid: number;
   readonly mark: string;
   readonly startTicks: number;
-  /** Whether no other command ran at any time since this one started. */
-  isAlone: boolean;
+  /** Whether nothing else has run at any time since it started. */
+  isAlone(): boolean;
   hasExited: boolean;
 }
 
 const DEFAULT_MAX_OUTPUT_BYTES = 1024 * 1024;
+const MAX_STDERR_BYTES = 64 * 1024;
 const DEFAULT_GRACE_MS = 500;
 /** setTimeout takes a larger number for 1 ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long a killed process may take to be gone; one that hangs in the kernel is not waited for any longer. */
 const DEATH_MS = 5000;
-const KILL_SWEEPS = 60;
 /** One pipe for stdout and stderr keeps their order. The program and its arguments never become shell text. */
 const MERGE_STREAMS = 'exec 2>&1; exec "$0" "$@"';
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const KEEP_STREAMS = 'exec "$0" "$@"';
 
 /** In every mark of this process; the random part tells us from a former process with our pid. */
 let runMark: string | undefined;
 let commandCount = 0;
-let firstStartTicks = 0;
-let setsidPath: string | null | undefined;
 const active = new Set<ActiveCommand>();
 /** Pipes that background processes still hold. */
 const heldPipes = new Set<PipeReader>();
-/** Start ticks by pid of descendants that are, or will be, our children without the runtime knowing them. */
-const orphans = new Map<number, number>();
 
 /**
  * Runs a program to its end in a session of its own, with an empty stdin and one pipe for stdout and stderr.
@@ -81,9 +92,11 @@ const orphans = new Map<number, number>();
 export async function runCommand(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandEnd> {
   const startedAt = performance.now();
   const output = new BoundedOutput(options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
+  const errors = options.stderr === "separate" ? new BoundedOutput(MAX_STDERR_BYTES) : undefined;
   const end = (outcome: Pick<CommandEnd, "endedBy" | "exitCode" | "signalName" | "failure">): CommandEnd => {
     const { text, elidedBytes, totalBytes } = output.text();
-    return { output: text, elidedBytes, totalBytes, ...outcome, durationMs: performance.now() - startedAt };
+    const stderr = errors && { stderr: errors.text().text };
+    return { output: text, ...stderr, elidedBytes, totalBytes, ...outcome, durationMs: performance.now() - startedAt };
   };
   const neverRan = (failure: string) => end({ endedBy: "spawn_failed", exitCode: null, signalName: null, failure });
 
@@ -101,9 +114,14 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
     return neverRan(explainSpawnError(error, argv, options));
   }
 
-  const pipe = new PipeReader(child.stdout, output);
+  const pipes = [
+    new PipeReader(child.stdout, output, pipeNameOf(child.pid, 1)),
+    ...(errors ? [new PipeReader(child.stderr, errors, pipeNameOf(child.pid, 2))] : []),
+  ];
+  const settle = () => Promise.all(pipes.map((pipe) => pipe.settle()));
   const exited = child.status.then((status) => {
     command.hasExited = true;
+    forgetChild(command.pid);
     return status;
   });
   const interruption = Promise.withResolvers<"timeout" | "abort">();
@@ -116,7 +134,9 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
   try {
     const first = await Promise.race([exited, interruption.promise]);
     if (typeof first !== "string") {
-      await pipe.settle();
+      const whole = Promise.all(pipes.map((pipe) => pipe.closed));
+      if (errors !== undefined) await Promise.race([whole, interruption.promise]);
+      await settle();
       if ((first.code === 126 || first.code === 127) && !canRun(argv[0], options)) {
         // What sh wrote about it is no output of a command.
         const failure = `Cannot run "${argv[0]}": no such program, or it is not executable`;
@@ -128,16 +148,20 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
     const giveUp = new AbortController();
     const status = await Promise.race([exited, pause(DEATH_MS, giveUp.signal)]);
     giveUp.abort();
-    await pipe.settle();
+    await settle();
     return end({ endedBy: first, exitCode: null, signalName: status?.signal ?? null });
   } finally {
     clearTimeout(timer);
     options.signal.removeEventListener("abort", onAbort);
-    keepUntilClosed(pipe);
-    noteOrphans();
+    pipes.forEach(keepUntilClosed);
+    noteOrphans(() => findFamily(wholeRun()));
     reapEndedOrphans();
-    if (command.hasExited) active.delete(command);
-    else exited.then(() => active.delete(command));
+    const leave = () => {
+      active.delete(command);
+      leaveClaimants(command);
+    };
+    if (command.hasExited) leave();
+    else exited.then(leave);
   }
 }
 
@@ -147,7 +171,7 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
  */
 export async function endAllCommands(): Promise<number> {
   if (commandCount === 0) return 0;
-  const killed = await killUntilGone(wholeRun());
+  const killed = await killUntilGone(() => killEverybody(wholeRun()));
   const pipes = [...heldPipes];
   const giveUp = new AbortController();
   await Promise.race([Promise.all(pipes.map((pipe) => pipe.closed)), pause(DEATH_MS, giveUp.signal)]);
@@ -172,12 +196,13 @@ export function killAllNow(): void {
 export async function endCommandsOf(formerPid: number): Promise<number> {
   const holder = readProcess(formerPid);
   if (holder !== undefined && !holder.isZombie) return 0;
-  return await killUntilGone({
+  const family: FamilyTraits = {
     roots: new Set(),
     isMark: (value) => value.split("/").some((mark) => mark.startsWith(`${formerPid}.`)),
     adopts: () => false,
     isFormer: true,
-  });
+  };
+  return await killUntilGone(() => killEverybody(family));
 }
 
 function start(
@@ -188,25 +213,24 @@ function start(
   runMark ??= `${Deno.pid}.${crypto.randomUUID().slice(0, 8)}`;
   const mark = `${runMark}.${++commandCount}`;
   const outerMarks = options.env[MARK_VARIABLE];
-  // Deno's `detached` would do, but copies our page tables for every command; the small program does not.
-  if (setsidPath === undefined) setsidPath = findProgram("setsid", DEFAULT_PATH, "/") ?? null;
-  const [program, ...args] = [...(setsidPath === null ? [] : [setsidPath]), "/bin/sh", "-c", MERGE_STREAMS, ...argv];
+  const isSeparate = options.stderr === "separate";
+  const script = isSeparate ? KEEP_STREAMS : MERGE_STREAMS;
+  const { argv: [program, ...args], detached } = inOwnSession(["/bin/sh", "-c", script, ...argv]);
 
-  const child = new Deno.Command(program!, {
+  const child = new Deno.Command(program, {
     args,
     cwd: options.cwd,
     clearEnv: true,
     env: { ...options.env, [MARK_VARIABLE]: outerMarks ? `${outerMarks}/${mark}` : mark },
     stdin: "null",
     stdout: "piped",
-    stderr: "null",
-    detached: setsidPath === null,
+    stderr: isSeparate ? "piped" : "null",
+    detached,
   }).spawn();
 
-  const startTicks = readProcess(child.pid)?.startTicks ?? 0;
-  firstStartTicks ||= startTicks;
-  const command: ActiveCommand = { pid: child.pid, mark, startTicks, isAlone: active.size === 0, hasExited: false };
-  for (const other of active) other.isAlone = false;
+  const startTicks = expectChild(child.pid);
+  const command: ActiveCommand = { pid: child.pid, mark, startTicks, isAlone: () => isAlone(), hasExited: false };
+  const isAlone = joinClaimants(command);
   active.add(command);
   return { child, command };
 }
@@ -217,8 +241,8 @@ async function endCommand(command: ActiveCommand, graceMs: number): Promise<void
       return new Set(command.hasExited ? [] : [command.pid]);
     },
     isMark: (value) => value.split("/").includes(command.mark),
-    // An orphan without a mark may be another command's; with no other command it can only be this one's.
-    adopts: (orphan) => command.isAlone && orphan.startTicks >= command.startTicks,
+    // An orphan without a mark may be another command's or a worker's; with no other it can only be this one's.
+    adopts: (child) => command.isAlone() && isOrphan(child) && child.startTicks >= command.startTicks,
   };
   if (graceMs > 0) {
     for (const member of findFamily(family)) signalProcess(member, "SIGTERM");
@@ -226,7 +250,7 @@ async function endCommand(command: ActiveCommand, graceMs: number): Promise<void
     const deadline = performance.now() + graceMs;
     while (performance.now() < deadline && (findFamily(family).length > 0 || !command.hasExited)) await pause(20);
   }
-  await killUntilGone(family);
+  await killUntilGone(() => killEverybody(family));
 }
 
 function wholeRun(): FamilyTraits {
@@ -235,28 +259,14 @@ function wholeRun(): FamilyTraits {
       return new Set([...active].filter((command) => !command.hasExited).map((command) => command.pid));
     },
     isMark: (value) => value.split("/").some((mark) => mark.startsWith(`${runMark}.`)),
-    adopts: (orphan) => orphan.startTicks >= firstStartTicks,
+    // While workers run it may be one of theirs.
+    adopts: (child) => areAllClaimants(active) && isOrphan(child) && isYoung(child),
   };
-}
-
-/** Returns how many were killed. Gives up on who cannot be killed, such as a program of another user. */
-async function killUntilGone(family: FamilyTraits): Promise<number> {
-  const killed = new Set<string>();
-  for (let sweep = 0; sweep < KILL_SWEEPS; sweep++) {
-    const now = killEverybody(family);
-    if (now.length === 0) break;
-    for (const { pid, startTicks } of now) killed.add(`${pid}@${startTicks}`);
-    await pause(Math.min(2 ** sweep, 100));
-    reapEndedOrphans();
-  }
-  return killed.size;
 }
 
 function killEverybody(family: FamilyTraits) {
   if (!hasProcessTable()) signalGroups(family.roots, "SIGKILL");
-  const killed = killFamily(() => findFamily(family));
-  for (const { pid, startTicks } of killed) if (!family.roots.has(pid)) orphans.set(pid, startTicks);
-  return killed;
+  return killDescendants(() => findFamily(family));
 }
 
 const hasProcessTable = () => readProcess("self") !== undefined;
@@ -277,44 +287,8 @@ function keepUntilClosed(pipe: PipeReader): void {
   pipe.closed.then(() => heldPipes.delete(pipe));
 }
 
-/** Remembers the orphans that have come to us, so that their zombies can be told from children of the runtime. */
-function noteOrphans(): void {
-  let children: string;
-  try {
-    children = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
-  } catch {
-    return;
-  }
-  const commands = new Set([...active].map((command) => command.pid));
-  const unknown = children.split(" ").map(Number).filter((pid) => pid > 0 && !orphans.has(pid) && !commands.has(pid));
-  const ownSession = readProcess("self")?.session;
-  const living = unknown.filter((pid) => {
-    const child = readProcess(pid);
-    if (!child?.isZombie) return child !== undefined;
-    // Without an environment, but nothing else makes children of us that are in another session and this young.
-    if (child.session !== ownSession && child.startTicks >= firstStartTicks) orphans.set(pid, child.startTicks);
-    return false;
-  });
-  if (living.length === 0) return;
-  const family = wholeRun();
-  for (const { pid, parent, startTicks } of findFamily(family)) {
-    if (parent === Deno.pid && !family.roots.has(pid)) orphans.set(pid, startTicks);
-  }
-}
-
-function reapEndedOrphans(): void {
-  const ended: number[] = [];
-  for (const [pid, startTicks] of orphans) {
-    const now = readProcess(pid);
-    if (now?.startTicks !== startTicks) orphans.delete(pid);
-    else if (now.isZombie && now.parent === Deno.pid) ended.push(pid);
-  }
-  reapOrphans(ended);
-  for (const pid of ended) orphans.delete(pid);
-}
-
 /** The error of the runtime names setsid or sh, which nobody asked for. */
-function explainSpawnError(error: unknown, argv: readonly string[], { cwd }: CommandOptions): string {
+export function explainSpawnError(error: unknown, argv: readonly string[], { cwd }: { readonly cwd: string }): string {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Error && "code" in error && error.code === "E2BIG") {
     const bytes = argv.reduce((sum, part) => sum + new TextEncoder().encode(part).length, 0);
@@ -335,16 +309,3 @@ function explainSpawnError(error: unknown, argv: readonly string[], { cwd }: Com
 
 const canRun = (program: string, { cwd, env }: CommandOptions) =>
   findProgram(program, env.PATH ?? DEFAULT_PATH, cwd) !== undefined;
-
-/** The path that a shell would run for this name. */
-function findProgram(name: string, path: string, cwd: string): string | undefined {
-  const folders = name.includes("/") ? [""] : path.split(":").map((folder) => `${folder || "."}/`);
-  return folders.map((folder) => folder + name).find((file) => {
-    try {
-      const { isFile, mode } = Deno.statSync(file.startsWith("/") ? file : `${cwd}/${file}`);
-      return isFile && (mode === null || (mode & 0o111) !== 0);
-    } catch {
-      return false;
-    }
-  });
-}

@@ -3,6 +3,9 @@ import {
   type FamilyTraits,
   findFamily,
   killFamily,
+  MARK_VARIABLE,
+  readMark,
+  readName,
   readProcess,
   signalProcess,
 } from "../../src/process/process_tree.ts";
@@ -72,6 +75,44 @@ Deno.test({
     } finally {
       await Promise.all([stop(tree), stop(marked), stop(stranger)]);
     }
+  },
+});
+
+Deno.test({
+  name: "readMark() never takes a marked process for an unmarked one, also while it becomes another program",
+  ignore,
+  fn: async () => {
+    const script = 'n=$1; [ $n -gt 0 ] || exit 0; exec /bin/sh -c "$0" "$0" $((n - 1))';
+    const command = new Deno.Command("/bin/sh", {
+      args: ["-c", script, script, "300"],
+      env: { [MARK_VARIABLE]: "mine" },
+      stdin: "null",
+    });
+    const child = command.spawn();
+    const found = new Set<string | undefined | null>();
+    while (readProcess(child.pid)?.isZombie === false) found.add(readMark(child.pid));
+    equal((await child.status).code, 0);
+    // It was about to end, or the machine so busy that an exec took longer than anybody waits.
+    for (const unknown of [null, undefined]) found.delete(unknown);
+    deepEqual([...found], ["mine"]);
+  },
+});
+
+Deno.test({
+  name: "readMark() tells that a process has no mark, with and without an environment",
+  ignore,
+  fn: async () => {
+    for (const script of ["echo ready; exec env -i cat", "echo ready; exec env -i A=b cat"]) {
+      const child = startChild(script);
+      try {
+        await readLine(child);
+        while (readName(child.pid) !== "cat") await new Promise((resolve) => setTimeout(resolve, 5));
+        equal(readMark(child.pid), "");
+      } finally {
+        await stop(child);
+      }
+    }
+    equal(readMark(2 ** 22 + 1), null);
   },
 });
 

@@ -7,6 +7,7 @@ import {
   runCommand,
 } from "../../src/process/spawn.ts";
 import { readProcess } from "../../src/process/process_tree.ts";
+import { testsInOwnProcess } from "./own_process.ts";
 
 const isLinux = Deno.build.os === "linux";
 const PATH = Deno.env.get("PATH")!;
@@ -45,6 +46,11 @@ async function waitFor(claim: string, isTrue: () => boolean | Promise<boolean>):
   }
 }
 
+/** Keeps this thread busy: what is due meanwhile comes late. */
+function spin(ms: number): void {
+  for (const startedAt = performance.now(); performance.now() - startedAt < ms;);
+}
+
 /** The processes, zombies aside, that have this word in their arguments or their environment. */
 function processesWith(word: string): number[] {
   const has = (file: string) => {
@@ -65,9 +71,11 @@ interface Place {
   readonly env: Record<string, string>;
 }
 
+const register = testsInOwnProcess(import.meta.url);
+
 /** A test with a folder, after which no process of it may be left. */
 function test(name: string, fn: (place: Place) => Promise<void>) {
-  Deno.test({
+  register({
     name,
     ignore: !isLinux,
     fn: async () => {
@@ -259,6 +267,20 @@ test("a background process outlives its command, may write, and dies at the end 
 test("runCommand() returns all that the shell wrote, also when a background process holds the pipe", async ({ seconds, env }) => {
   const { output, totalBytes } = await run(sh(`sleep ${seconds} & head -c 60000 /dev/zero`), { env });
   deepEqual([output.length, totalBytes], [60000, 60000]);
+});
+
+test("no output of many commands is lost on a busy machine, whether or not they leave something running", async ({ seconds }) => {
+  const timers = [1, 3, 7].map((ms) => setInterval(() => spin(4), ms));
+  try {
+    const outputs = await Promise.all(Array.from({ length: 200 }, async (_, index) => {
+      const { output } = await run(sh(`echo line ${index}; ${index % 4 === 0 ? `sleep ${seconds} &` : "exit 3"}`));
+      spin(4);
+      return output;
+    }));
+    deepEqual(outputs, Array.from({ length: 200 }, (_, index) => `line ${index}\n`));
+  } finally {
+    timers.forEach(clearInterval);
+  }
 });
 
 test("runCommand() does not wait for a background process that floods the pipe", async ({ env }) => {
