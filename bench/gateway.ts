@@ -5,10 +5,11 @@
  * BENCH_ROUNDS (5), BENCH_SECONDS (4, for each measurement) and BENCH_CALLS (100000, for the memory) make it shorter.
  */
 import { fileURLToPath } from "node:url";
+import { residentMb } from "./child.ts";
 import type { Measured } from "./gateway/callers.ts";
 import { type Server, startCallers, startGocore, startLitellm, startUpstream } from "./gateway/processes.ts";
 import type { Format } from "./gateway/requests.ts";
-import { median, ratio, row } from "./measure.ts";
+import { median, percentile, ratio, row } from "./measure.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const rounds = Number(Deno.env.get("BENCH_ROUNDS") ?? 5);
@@ -122,16 +123,6 @@ async function benchMemory(): Promise<void> {
   }
   const growth = 100 * (sizes[2]! / sizes[1]! - 1);
   row("growth over the last nine tenths (goal 5 %)", { gocore: `${growth.toFixed(1)} %` });
-}
-
-function residentMb(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) / 1024;
-}
-
-/** By the nearest rank. */
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)] ?? NaN;
 }
 
 const fine = (ms: number): string => `${ms.toFixed(2)} ms`;

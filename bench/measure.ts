@@ -58,6 +58,12 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
+/** By the nearest rank. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)] ?? NaN;
+}
+
 /** Medians over several runs; all programs take turns, so that a busy machine slows each of them alike. */
 export async function compare<K extends string>(
   programs: Record<K, () => Promise<Program>>,

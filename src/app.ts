@@ -23,12 +23,16 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Work on a task in a repository: a model, a shell, a loop",
     load: () => import("./commands/mini.ts"),
   },
+  orchestrate: {
+    summary: "Put several agents on one task: roles, reviews, recovery, budget, one result",
+    load: () => import("./commands/orchestrate.ts"),
+  },
   gateway: {
     summary: "Meter, budget, record and replay every model call of agents",
     load: () => import("./commands/gateway.ts"),
   },
   demo: {
-    summary: "Watch the agent fix a real bug in a small repository; needs no key",
+    summary: "Watch agents mend a small repository and review each other; needs no key",
     load: () => import("./commands/demo.ts"),
   },
 };
@@ -38,6 +42,7 @@ Examples:
   gocore demo
   gocore mini --headless --task "Fix the failing test in tests/date_test.py"
   gocore mini --headless --model openai/gpt-5 --workdir ./project --task "Add input validation"
+  gocore orchestrate --budget 5 --verify "npm test" "Add input validation to the signup form"
   gocore gateway --cap-run 5
 
 Each command has its own help: gocore mini --help

@@ -1,5 +1,6 @@
 /** The programs of the gateway's benchmark, each in a process of its own: provider, callers, gateway and peer. */
 import { fileURLToPath } from "node:url";
+import { Child, cleanEnvironment, program } from "../child.ts";
 import type { Measured, Order } from "./callers.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -11,66 +12,13 @@ export interface Server extends AsyncDisposable {
   readonly pid: number;
 }
 
-interface Options {
-  readonly env?: Record<string, string>;
-  readonly stdin?: "piped";
-}
-
-/** Ends with the benchmark. What it says beside the lines that are read goes nowhere. */
-class Child implements AsyncDisposable {
-  readonly process: Deno.ChildProcess;
-  readonly #lines: AsyncIterator<string> | undefined;
-
-  constructor(argv: readonly string[], speaksOn: "stdout" | "stderr" | "neither", { env = {}, stdin }: Options = {}) {
-    this.process = new Deno.Command(argv[0]!, {
-      args: argv.slice(1),
-      env: { ...cleanEnvironment(), ...env },
-      clearEnv: true,
-      stdin: stdin ?? "null",
-      stdout: speaksOn === "stdout" ? "piped" : "null",
-      stderr: speaksOn === "stderr" ? "piped" : "null",
-    }).spawn();
-    this.#lines = speaksOn === "neither" ? undefined : linesOf(this.process[speaksOn]);
-  }
-
-  async line(): Promise<string> {
-    const next = await this.#lines?.next();
-    if (next === undefined || next.done) throw new Error("A program of the benchmark has ended too early");
-    return next.value;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.process.kill("SIGTERM");
-    await this.process.status;
-    await this.#lines?.return?.();
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    yield* lines;
-  }
-}
-
-/** A proxy of the network does not lead to the loopback, and settings of a gateway are for another one than ours. */
-function cleanEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !/_proxy$|^GOCORE_/i.test(name)));
-}
-
-function program(name: string): string[] {
-  return [Deno.execPath(), "run", "--no-check", "-A", fileURLToPath(new URL(name, import.meta.url))];
-}
-
 export interface Upstream extends Server {
   /** How long replies take from now on. */
   setDelay(ms: number): Promise<void>;
 }
 
 export async function startUpstream(): Promise<Upstream> {
-  const child = new Child(program("upstream.ts"), "stdout");
+  const child = new Child(program(new URL("upstream.ts", import.meta.url)), "stdout");
   const url = `http://127.0.0.1:${await child.line()}`;
   return {
     url,
@@ -88,7 +36,7 @@ export interface Callers extends AsyncDisposable {
 }
 
 export function startCallers(): Callers {
-  const child = new Child(program("callers.ts"), "stdout", { stdin: "piped" });
+  const child = new Child(program(new URL("callers.ts", import.meta.url)), "stdout", { stdin: "piped" });
   const stdin = child.process.stdin.getWriter();
   return {
     measure: async (order) => {

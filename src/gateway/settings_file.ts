@@ -242,11 +242,11 @@ export function problemsFailure(problems: readonly Problem[], placeOf: LoadedFil
 }
 
 /** Without the indexes of lists: the line says which table it is. */
-function namesIn(path: TomlPath): string[] {
+export function namesIn(path: TomlPath): string[] {
   return path.filter((key) => typeof key === "string");
 }
 
-function valueAt(root: unknown, path: TomlPath): unknown {
+export function valueAt(root: unknown, path: TomlPath): unknown {
   return path.reduce<unknown>(
     (value, key) =>
       typeof value === "object" && value !== null && Object.hasOwn(value, key)
@@ -257,7 +257,7 @@ function valueAt(root: unknown, path: TomlPath): unknown {
 }
 
 /** Texts are told only where one of a few words was needed: anywhere else one may be a secret. */
-function describe(value: unknown, isWord: boolean): string {
+export function describe(value: unknown, isWord: boolean): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (value instanceof Date) return "a date";

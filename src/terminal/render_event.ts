@@ -71,6 +71,9 @@ export function renderEvent(event: Pick<RunEvent, "type" | "data">, options: Ren
         `.. ${callOf(data)}  waits${wait} for ${WAITS_FOR[data.reason]} at ${data.upstream}${ahead}`,
       );
     }
+    default:
+      // Sessions have a view of their own.
+      return "";
   }
 }
 

@@ -129,3 +129,43 @@ Deno.test("a command that makes the home a link out of the workdir gets no traje
   ok(run.logs.some(({ level, content }) => level === "error" && content.includes("a link to")));
   deepEqual(await Array.fromAsync(Deno.readDir(outside)), []);
 });
+
+Deno.test("a dangerous command is refused, text about one is not, and the run goes on", async () => {
+  await using box = await Sandbox.create();
+  const outside = await box.mini([
+    ...["-c", `environment.env.TMPDIR=${box.workdir}`, "-c", "environment.env.HOME=/nowhere"],
+    ...await box.script([
+      { commands: ["rm -rf /nowhere/*", 'echo "rm -rf /"', "bash -c 'rm -rf \"$HOME\"'"] },
+      { commands: ["mkdir build && rm -rf build && cat <<'END'\nrm -rf /\nEND"] },
+      submit(),
+    ]),
+    ...TASK,
+  ]);
+  deepEqual(outside.steps.slice(0, 4).map(({ exit_code, output }) => [exit_code, output]), [
+    [-1, ""],
+    [0, "rm -rf /\n"],
+    [-1, ""],
+    [0, "rm -rf /\n"],
+  ]);
+  match(outside.steps[0]!.exception_info, /^The command was not run, the command policy forbids it: Deletes "/);
+  deepEqual(outside.logs.map(({ level, verdict }) => [level, verdict]), [["warning", "block"], ["warning", "block"]]);
+  equal(outside.finish.status, "success");
+  match(outside.trajectory.messages[3].content, /not run/);
+});
+
+Deno.test("command_policy and command_rules decide what is refused", async () => {
+  await using box = await Sandbox.create();
+  const commands = ["touch a", "touch b", "git push"];
+  const rules = "environment.command_rules=[{match: touch a, verdict: block, reason: Not a}]";
+  const run = async (...config: string[]) => {
+    const { steps, logs } = await box.mini([...config, ...await box.script([{ commands }, submit()]), ...TASK]);
+    return [steps.slice(0, 2).map(({ exit_code }) => exit_code), logs.map(({ content }) => content)];
+  };
+  const push = "A command runs: Publishes commits: `git push`";
+  deepEqual(await run("-c", rules), [[-1, 0], ["A command was not run: Not a", push]]);
+  deepEqual(await run("-c", rules, "-c", "environment.command_policy=warn"), [
+    [0, 0],
+    ["A command runs although the command policy forbids it: Not a", push],
+  ]);
+  deepEqual(await run("-c", rules, "-c", "environment.command_policy=off"), [[0, 0], []]);
+});

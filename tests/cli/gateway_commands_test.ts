@@ -70,7 +70,7 @@ Deno.test("wrong usage of the gateway is told on stderr with a hint, and nothing
 
 Deno.test("README's settings are settings that the gateway takes, and those that it is said to have without a file", async () => {
   const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const toml = /```toml\n([\s\S]*?)```/.exec(readme)![1]!;
+  const toml = readme.slice(readme.indexOf("\n## Gateway")).match(/```toml\n([\s\S]*?)```/)![1]!;
   await using box = await Sandbox.create();
   const config = await box.file("gateway.toml", toml);
   const read = (flags: GatewayFlags) => readGatewaySettings({ env: {}, cwd: box.workdir, flags });

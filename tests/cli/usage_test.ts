@@ -17,6 +17,8 @@ for (
     "",
     "mini",
     "demo",
+    "orchestrate",
+    ...["list", "show", "pause", "resume", "stop", "review", "answer"].map((name) => `orchestrate ${name}`),
     "gateway",
     "gateway report",
     "gateway key",
