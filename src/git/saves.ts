@@ -7,12 +7,6 @@ import { graftRepositories, missingFrom, stageFiles, withOwnIndex, writeTree } f
 const PREFIX = "refs/gocore/";
 const FILES_TRAILER = "Gocore-Files";
 
-/** How a person gets at what was saved: text for a report, with commands that can be pasted. */
-export function restoreHint({ ref }: Pick<Saved, "ref">): string {
-  const name = /^[\w./-]+$/.test(ref) ? ref : `'${ref.replaceAll("'", `'\\''`)}'`;
-  return `\`git log --stat ${name}\` shows it, \`git worktree add --detach FOLDER ${name}\` brings it back`;
-}
-
 export async function saveWorktree(
   git: SealedGit,
   { worktree, place, ref, withNested }: {

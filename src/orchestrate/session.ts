@@ -464,10 +464,6 @@ export function costOf(state: SessionState): number | null {
   return sum;
 }
 
-export const FINAL_STATUSES: ReadonlySet<SessionStatus> = new Set<SessionStatus>(
-  ["done", "failed", "stopped", "escalated", "budget", "interrupted"],
-);
-
 /** Whether there is nothing of it to be judged: it has changed no file, and others have. Without git nobody knows. */
 export function leavesResultAlone(state: SessionState, task: TaskState): boolean {
   if (task.files.length > 0 || state.start!.base_commit === null) return false;

@@ -2,7 +2,7 @@
 import type { EventData } from "../events/event.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
 import { oneLine, placeText } from "./review.ts";
-import { costOf, type SessionState } from "./session.ts";
+import type { SessionState } from "./session.ts";
 
 const MAX_MESSAGE = 4000;
 /** Of a text in one line. */
@@ -137,11 +137,6 @@ function differences({ spending, workers }: SessionState): string[] {
 
 function isApart(one: number, other: number): boolean {
   return Math.abs(one - other) > NOTABLE * Math.max(one, other);
-}
-
-/** One line for the end of a run. */
-export function costText(state: SessionState): string {
-  return money(costOf(state));
 }
 
 function section(title: string, entries: readonly string[]): string {

@@ -1,7 +1,6 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import { restoreHint } from "../../src/git/saves.ts";
 import { type Scratch, withScratch } from "./scratch_repository.ts";
 
 const add = ({ dir, repository }: Scratch, name: string) =>
@@ -199,14 +198,3 @@ Deno.test("save() gives every file back, whatever its name and bytes", () =>
       { numRuns: 15 },
     );
   }));
-
-Deno.test("restoreHint() gives commands that can be pasted, whatever the ref is called", () => {
-  equal(
-    restoreHint({ ref: "refs/gocore/orch_1/claude" }),
-    "`git log --stat refs/gocore/orch_1/claude` shows it, `git worktree add --detach FOLDER refs/gocore/orch_1/claude` brings it back",
-  );
-  equal(
-    restoreHint({ ref: "refs/gocore/$(x)'" }),
-    "`git log --stat 'refs/gocore/$(x)'\\'''` shows it, `git worktree add --detach FOLDER 'refs/gocore/$(x)'\\'''` brings it back",
-  );
-});
