@@ -50,14 +50,27 @@ const MAX_NODES = 100_000;
  * as in PyYAML. Throws a `Failure` (usage) with file, line, column and the line's text, unless that names a secret.
  */
 export function parseYamlSource(text: string, file: string): YamlSource {
+  const { value = {}, ...places } = read(text, file);
+  if (!isMapping(value)) {
+    throw unreadable(file, positionAt(text, 0), `expected a mapping of keys, found ${describeValue(value)}`, "");
+  }
+  return { value, ...places };
+}
+
+/** Reads a file whose top level is a list, as `parseYamlSource` reads one of keys; the path's first part is an index. */
+export function parseYamlList(text: string, file: string): Omit<YamlSource, "value"> & { readonly value: unknown[] } {
+  const { value = [], ...places } = read(text, file);
+  if (!Array.isArray(value)) {
+    throw unreadable(file, positionAt(text, 0), `expected a list, found ${describeValue(value)}`, "");
+  }
+  return { value, ...places };
+}
+
+function read(text: string, file: string): Omit<YamlSource, "value"> & { readonly value: unknown } {
   const { events, value } = attempt(text, file, () => {
     const events = parseEvents(text, {});
     return { events, value: construct(events, text) };
   });
-  const root = value ?? {};
-  if (!isMapping(root)) {
-    throw unreadable(file, positionAt(text, 0), `expected a mapping of keys, found ${describeValue(root)}`, "");
-  }
   let places: Place | undefined;
   const placeOf = (path: KeyPath): Place => {
     let place = places ??= placesIn(events, text);
@@ -69,7 +82,7 @@ export function parseYamlSource(text: string, file: string): YamlSource {
     return place;
   };
   return {
-    value: root,
+    value: value ?? undefined,
     locate: (path) => positionAt(text, placeOf(path).offset),
     textAt: (path) => placeOf(path).text,
   };

@@ -1,7 +1,7 @@
 /** Reads a key or a token without ever telling it. */
 import { readConfigFile } from "../config/read_config_file.ts";
 import { Failure } from "../failure.ts";
-import { given } from "./settings_file.ts";
+import { given } from "../config/setting_types.ts";
 
 export async function readSecretFile(path: string, place: string): Promise<string> {
   const secret = readSecret(await readConfigFile(path), place);

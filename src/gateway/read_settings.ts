@@ -1,5 +1,7 @@
 /** Makes a gateway's settings: built-in defaults < a TOML file < the environment < flags. */
 import { resolve } from "node:path";
+import { type Problem, problemsFailure } from "../config/checked_toml.ts";
+import { amount, given, path, port, text } from "../config/setting_types.ts";
 import type { TomlPath } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
 import { readTokenPrices } from "../models/price.ts";
@@ -7,21 +9,7 @@ import { readSecret, readSecretFile } from "./read_secret.ts";
 import { withoutBrackets } from "./loopback.ts";
 import { type PlacedUpstream, readUpstreams, refuseCircle } from "./read_upstreams.ts";
 import { type AnswerSource, DEFAULT_SETTINGS, type GatewaySettings } from "./settings.ts";
-import {
-  amount,
-  bothNamed,
-  checked,
-  given,
-  host,
-  type LoadedFile,
-  loadSettingsFile,
-  path,
-  port,
-  type Problem,
-  problemsFailure,
-  runName,
-  text,
-} from "./settings_file.ts";
+import { bothNamed, checked, host, type LoadedFile, loadSettingsFile, runName } from "./settings_file.ts";
 
 /** What the command line says; a missing flag leaves the word to the environment and the file. */
 export interface GatewayFlags {

@@ -1,5 +1,7 @@
 /** The upstreams of a gateway: those of its file, then the built-in ones, with their addresses and keys. */
 import { resolve } from "node:path";
+import { problemsFailure } from "../config/checked_toml.ts";
+import { given } from "../config/setting_types.ts";
 import type { TomlPath } from "../config/toml_source.ts";
 import { closestName, Failure } from "../failure.ts";
 import {
@@ -13,7 +15,7 @@ import type { DialectId } from "./dialect.ts";
 import { isLoopback, withoutBrackets } from "./loopback.ts";
 import { readSecret, readSecretFile } from "./read_secret.ts";
 import type { UpstreamSettings } from "./settings.ts";
-import { bothNamed, given, type LoadedFile, problemsFailure, type UpstreamEntry } from "./settings_file.ts";
+import { bothNamed, type LoadedFile, type UpstreamEntry } from "./settings_file.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

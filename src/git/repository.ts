@@ -49,8 +49,8 @@ export interface Repository {
   findWorktree(path: string): Promise<Worktree | undefined>;
   /**
    * Commits everything there to its branch, untracked files included; undefined when nothing has changed since `HEAD`.
-   * Not what `.gitignore` names, nor the agents' own `.gocore` and `.miniswe`, nor repositories within the worktree.
-   * Ends a merge or rebase that somebody left half-done, and brings `HEAD` back to the branch.
+   * Not what `.gitignore` names, nor the agents' own `.gocore`, `.gocore-task` and `.miniswe`, nor repositories within the
+   * worktree. Ends a merge or rebase that somebody left half-done, and brings `HEAD` back to the branch.
    */
   commitAll(worktree: Worktree, message: string): Promise<string | undefined>;
   headOf(worktree: Worktree): Promise<string>;

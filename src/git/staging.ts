@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { readSmallFile } from "./read_small_file.ts";
 import type { Place, SealedGit } from "./sealed_git.ts";
 
-const JUNK = [".gocore", ".miniswe"];
+const JUNK = [".gocore", ".gocore-task", ".miniswe"];
 /** Pathspecs that leave out the folders that agents keep for themselves: they are not part of the work. */
 export const EXCEPT_JUNK: readonly string[] = JUNK.map((name) => `:(top,exclude)${name}`);
 /** Of the repositories within a checkout; those beyond it are not kept, and so count as missing. */

@@ -1,5 +1,5 @@
 /** Looks after the orphans that came to us: nobody else takes their exit status, and no parent tells whose they were. */
-import { reapOrphans } from "./child_subreaper.ts";
+import { becomeSubreaper, reapOrphans } from "./child_subreaper.ts";
 import { pause } from "./pipe_reader.ts";
 import { killFamily, type ProcessEntry, readProcess } from "./process_tree.ts";
 
@@ -53,16 +53,31 @@ export function noteOrphan(pid: number, startTicks: number): void {
   if (!runtimeChildren.has(pid)) orphans.set(pid, startTicks);
 }
 
+/**
+ * Whether something that was started by a child that has ended may still run. Asks for our own children only, whom such
+ * orphans join at once; true where that cannot be known.
+ */
+export function mayHaveOrphans(): boolean {
+  if (!becomeSubreaper()) return true;
+  const children = readChildren();
+  return children === undefined ||
+    children.some((pid) => !runtimeChildren.has(pid) && readProcess(pid)?.isZombie === false);
+}
+
+/** Of this process, zombies included; undefined where there is no /proc that tells. */
+function readChildren(): number[] | undefined {
+  try {
+    const children = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
+    return children.split(" ").map(Number).filter((pid) => pid > 0);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Remembers the orphans that have come to us, so that their zombies can be told from children of the runtime. */
 export function noteOrphans(findFamily: () => readonly ProcessEntry[]): void {
-  let children: string;
-  try {
-    children = Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/children`);
-  } catch {
-    return;
-  }
-  const unknown = children.split(" ").map(Number)
-    .filter((pid) => pid > 0 && !orphans.has(pid) && !runtimeChildren.has(pid));
+  const unknown = readChildren()?.filter((pid) => !orphans.has(pid) && !runtimeChildren.has(pid)) ?? [];
+  if (unknown.length === 0) return;
   const ownSession = readProcess("self")?.session;
   const living = unknown.filter((pid) => {
     const child = readProcess(pid);

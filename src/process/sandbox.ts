@@ -16,6 +16,10 @@ export interface SandboxRequest {
   readonly network: boolean;
   /** The person's home, which is hidden; undefined: nothing is. */
   readonly hideHome: string | undefined;
+  /** Absolute; hidden like the home, as far as they are there. */
+  readonly hidden?: readonly string[];
+  /** By the path of a folder in another list, absolute and without links: the folder to be shown there instead. */
+  readonly sources?: ReadonlyMap<string, string>;
 }
 
 const PROBE_TIMEOUT_MS = 10_000;
@@ -98,6 +102,7 @@ export function planSandbox(request: SandboxRequest, place: SandboxPlace): Sandb
     if (home === "/") notes.push("cannot be hidden: /");
     else add("scratch", request.hideHome, "no home to hide");
   }
+  for (const path of request.hidden ?? []) if (place.realPath(path) !== "/") add("scratch", path);
 
   const cwd = place.realPath(place.cwd) ?? place.cwd;
   for (const path of [...NEEDED, cwd]) add("read", path);
@@ -130,7 +135,9 @@ export function planSandbox(request: SandboxRequest, place: SandboxPlace): Sandb
       ...(place.isRoot ? ROOT_CAPABILITIES : []),
       ...["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
       ...(place.isRoot ? ROOT_COVERS : []),
-      ...sorted.flatMap(({ kind, path }) => kind === "scratch" ? ["--tmpfs", path] : [FLAG[kind], path, path]),
+      ...sorted.flatMap(({ kind, path }) =>
+        kind === "scratch" ? ["--tmpfs", path] : [FLAG[kind], request.sources?.get(path) ?? path, path]
+      ),
       ...["--chdir", cwd, "--"],
     ],
     notes,

@@ -12,6 +12,7 @@ import {
   killDescendants,
   killUntilGone,
   leaveClaimants,
+  mayHaveOrphans,
   noteOrphans,
   reapEndedOrphans,
 } from "./orphans.ts";
@@ -35,6 +36,8 @@ export interface CommandOptions {
    * parsed; default is "merge".
    */
   readonly stderr?: "merge" | "separate";
+  /** What the program leaves running when it ends well in time: "keep", the default, or "end". */
+  readonly background?: "keep" | "end";
 }
 
 export interface CommandEnd {
@@ -86,8 +89,9 @@ const heldPipes = new Set<PipeReader>();
  * Runs a program to its end in a session of its own, with an empty stdin and one pipe for stdout and stderr.
  *
  * Never throws: what goes wrong is in the result. On a timeout or an abort everything that the program started is
- * killed, whatever session it moved to. After a normal end its background processes go on until `endAllCommands`.
- * Without /proc (not Linux) only the program's process group is killed, and its background processes outlive us.
+ * killed, whatever session it moved to. After a normal end its background processes go on until `endAllCommands`, unless
+ * `background` is "end". Without /proc (not Linux) only the program's process group is killed, and its background
+ * processes outlive us.
  */
 export async function runCommand(argv: readonly [string, ...string[]], options: CommandOptions): Promise<CommandEnd> {
   const startedAt = performance.now();
@@ -134,6 +138,7 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
   try {
     const first = await Promise.race([exited, interruption.promise]);
     if (typeof first !== "string") {
+      if (options.background === "end" && mayHaveOrphans()) await endCommand(command, 0);
       const whole = Promise.all(pipes.map((pipe) => pipe.closed));
       if (errors !== undefined) await Promise.race([whole, interruption.promise]);
       await settle();

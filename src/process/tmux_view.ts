@@ -4,22 +4,32 @@ import { DEFAULT_PATH, findProgram } from "./find_program.ts";
 import { killDescendants, killUntilGone, noteOrphans, reapEndedOrphans } from "./orphans.ts";
 import { pause } from "./pipe_reader.ts";
 import { findFamily, MARK_VARIABLE, signalProcess } from "./process_tree.ts";
-import { runCommand } from "./spawn.ts";
+import { type CommandEnd, runCommand } from "./spawn.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const CLOSE_GRACE_MS = 5000;
 const MAX_NAME_CHARACTERS = 40;
 
 /**
- * $1, $2: the files, $3: the pid of what writes them. Ends with it, and takes the socket away that tmux leaves. Control
- * characters are dropped: what a worker writes is not to command the terminal.
+ * $1: the pid of what writes the files, which are the others. Ends with it. Control characters are dropped: what a worker
+ * writes is not to command the terminal.
  */
 const SHOW = `
-trap 'rm -f -- "\${TMUX%%,*}"' EXIT
 trap exit HUP INT TERM
-tail -n 100 -f -- "$1" "$2" 2>/dev/null | LC_ALL=C tr -d '\\000-\\010\\013-\\037\\177' &
-while kill -0 "$3" 2>/dev/null; do sleep 1 & wait $!; done
+pid=$1
+shift
+tail -q -n 100 -f -- "$@" 2>/dev/null | LC_ALL=C tr -d '\\000-\\010\\013-\\037\\177' &
+while kill -0 "$pid" 2>/dev/null; do sleep 1 & wait $!; done
 `;
+/** Takes the socket away that tmux leaves. */
+const SHOW_AND_CLEAR = `
+trap 'rm -f -- "\${TMUX%%,*}"' EXIT
+${SHOW}`;
+/**
+ * A server that we start is the person's, who may put other sessions into it: with a mark that is nobody's it is not ended
+ * with what we have started.
+ */
+const NOBODYS_MARK = "tmux";
 
 export interface TmuxView {
   /** The command by which a person sees it. */
@@ -56,7 +66,7 @@ export async function openTmuxView(
   const { exitCode, output, failure } = await runCommand(
     [
       ...["tmux", "-u", "-L", socket, "-f", "/dev/null", "new-session", "-d", "-s", socket, "-x", "200", "-y", "50"],
-      ...["--", "/bin/sh", "-c", SHOW, "gocore-view", worker.stdoutPath, worker.stderrPath, `${worker.pid}`],
+      ...["--", "/bin/sh", "-c", SHOW_AND_CLEAR, "gocore-view", `${worker.pid}`, worker.stdoutPath, worker.stderrPath],
     ] as unknown as [string, ...string[]],
     {
       cwd: "/",
@@ -94,6 +104,66 @@ export async function closeTmuxView({ mark }: TmuxView): Promise<void> {
   // The server left whoever started it, and came to us.
   noteOrphans(find);
   reapEndedOrphans();
+}
+
+/**
+ * Shows what a process writes in a session of the person's own server, which is started if need be. Ends when the process
+ * does, or is closed; a former session of that name is closed.
+ *
+ * @param options.name its name, with `_` for what tmux cannot have in one
+ * @param options.files paths of what grows, absolute
+ * @param options.env of the person; TMUX_TMPDIR is heeded. A server gets all of it.
+ * @throws Failure (`environment`) when tmux does not do it
+ */
+export async function openTmuxSession(
+  process: { readonly pid: number },
+  options: {
+    readonly name: string;
+    readonly files: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  },
+): Promise<void> {
+  const { files, env } = options;
+  const name = tmuxName(options.name);
+  await closeTmuxSession(name, env);
+  const { exitCode, output, failure } = await tmux(
+    [
+      ...["new-session", "-d", "-s", name, "-x", "200", "-y", "50"],
+      ...["--", "/bin/sh", "-c", SHOW, "gocore-view", `${process.pid}`, ...files],
+    ],
+    env,
+  );
+  if (exitCode === 0) return;
+  throw new Failure(
+    "environment",
+    `Cannot show "${name}" in tmux: ${failure ?? (output.trim() || `exit ${exitCode}`)}`,
+  );
+}
+
+/** Does nothing when there is none. */
+export async function closeTmuxSession(name: string, env: Readonly<Record<string, string>>): Promise<void> {
+  await tmux(["kill-session", "-t", `=${tmuxName(name)}`], env);
+}
+
+/** Names of the sessions of the person's own server; none without tmux or a server. */
+export async function tmuxSessionNames(env: Readonly<Record<string, string>>): Promise<ReadonlySet<string>> {
+  const { exitCode, output } = await tmux(["list-sessions", "-F", "#{session_name}"], env);
+  return new Set(exitCode === 0 ? output.split("\n").filter((name) => name !== "") : []);
+}
+
+/** As tmux itself changes a name: dots and colons have a meaning where sessions are named. */
+export function tmuxName(name: string): string {
+  return name.replaceAll(/[.:]/g, "_");
+}
+
+/** @param env without TMUX, by which tmux would ask the server that we may run in */
+function tmux(args: readonly string[], { TMUX: _, ...env }: Readonly<Record<string, string>>): Promise<CommandEnd> {
+  return runCommand(["env", `${MARK_VARIABLE}=${NOBODYS_MARK}`, "tmux", "-u", ...args], {
+    cwd: "/",
+    env: { PATH: DEFAULT_PATH, ...env },
+    timeoutMs: START_TIMEOUT_MS,
+    signal: new AbortController().signal,
+  });
 }
 
 /** tmux takes neither dots nor colons in names, and a slash would make a path of it. */

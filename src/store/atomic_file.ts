@@ -11,6 +11,8 @@ const STUCK_READER_MS = 30_000;
 const ABANDONED_AFTER_MS = 60_000;
 const TEMPORARY = /^\..*\.(\d+)-[0-9a-f]{8}\.tmp$/s;
 
+type Content = string | Uint8Array | Iterable<string> | AsyncIterable<string>;
+
 /** Temporary files that this process is writing. */
 const unfinished = new Set<string>();
 
@@ -22,11 +24,11 @@ const unfinished = new Set<string>();
  * Throws a `Failure` of kind `environment` when that is not possible, and passes on what the iteration of `content`
  * throws; `path` is then as it was, and the temporary file is gone. Memory does not grow with the content.
  *
- * @param content the text, or pieces of it in order; read only once the temporary file is open
+ * @param content the text, pieces of it in order, or bytes; pieces are read only once the temporary file is open
  */
 export async function writeFileAtomic(
   path: string,
-  content: string | Iterable<string> | AsyncIterable<string>,
+  content: Content,
   options: { readonly mode?: number } = {},
 ): Promise<void> {
   const target = await attempt(path, () => targetOf(path));
@@ -84,8 +86,20 @@ export async function removeAbandonedTemporaries(folder: string): Promise<void> 
   }
 }
 
+/** Takes away what is left of writes to `path` by a process of which it is known that it has ended. Never throws. */
+export async function removeUnfinished(path: string, { pid }: { readonly pid: number }): Promise<void> {
+  const folder = dirname(resolve(path));
+  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name } of names) {
+    if (!name.startsWith(temporaryStart(basename(path), pid)) || !TEMPORARY.test(name)) continue;
+    await Deno.remove(join(folder, name)).catch(() => {});
+  }
+}
+
+const temporaryStart = (name: string, pid: number) => `.${name.slice(0, 40)}.${pid}-`;
+
 function temporaryName(name: string): string {
-  return `.${name.slice(0, 40)}.${Deno.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`;
+  return `${temporaryStart(name, Deno.pid)}${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
 
 type Target =
@@ -108,7 +122,7 @@ async function targetOf(path: string): Promise<Target> {
   }
 }
 
-async function writeStream(path: string, content: string | Iterable<string> | AsyncIterable<string>): Promise<void> {
+async function writeStream(path: string, content: Content): Promise<void> {
   const file = await attempt(path, () => openStream(path));
   try {
     await writeAll(content, (bytes) => attempt(path, () => beforeDeadline(file.write(bytes))));
@@ -135,15 +149,13 @@ async function beforeDeadline<T>(work: Promise<T>): Promise<T> {
 }
 
 /** @param write may take fewer bytes than it is given; returns how many */
-async function writeAll(
-  content: string | Iterable<string> | AsyncIterable<string>,
-  write: (bytes: Uint8Array) => Promise<number>,
-): Promise<void> {
+async function writeAll(content: Content, write: (bytes: Uint8Array) => Promise<number>): Promise<void> {
   const utf8 = new TextEncoder();
-  const flush = async (text: string) => {
-    const bytes = utf8.encode(text);
+  const writeWhole = async (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length;) at += await write(bytes.subarray(at));
   };
+  if (content instanceof Uint8Array) return await writeWhole(content);
+  const flush = (text: string) => writeWhole(utf8.encode(text));
   let pending = "";
   for await (const piece of typeof content === "string" ? slicesOf(content) : content) {
     pending += piece;

@@ -16,6 +16,7 @@ Deno.test("snapshot() keeps files as they are and touches neither index, files n
     const { commit: head } = await repository.head();
     equal(await repository.snapshot("Nothing"), head);
     await write({ "staged.txt": "1\n", "secret.ignored": "", ".miniswe/configs/.env": "KEY=1", ".gocore/x": "" });
+    await write({ ".gocore-task/issue.md": "" });
     await git("add", "staged.txt");
     await write({ "staged.txt": "2\n", "a.txt": "changed\n", 'new/über \n"x".txt': "new\n" });
     await Deno.remove(join(root, "bin/run"));
@@ -55,7 +56,7 @@ Deno.test("snapshot() finds a file that changed in the moment of the commit, at 
 Deno.test("isClean() does not count what agents keep for themselves", () =>
   withScratch(async ({ repository, write }) => {
     equal(await repository.isClean(), true);
-    await write({ ".miniswe/log": "", ".gocore/log": "", "x.ignored": "" });
+    await write({ ".miniswe/log": "", ".gocore/log": "", ".gocore-task/issue.md": "", "x.ignored": "" });
     equal(await repository.isClean(), true);
     await write({ "sub/new": "" });
     equal(await repository.isClean(), false);

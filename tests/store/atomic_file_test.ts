@@ -1,6 +1,11 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
 import { Failure } from "../../src/failure.ts";
-import { removeAbandonedTemporaries, removeTemporaries, writeFileAtomic } from "../../src/store/atomic_file.ts";
+import {
+  removeAbandonedTemporaries,
+  removeTemporaries,
+  removeUnfinished,
+  writeFileAtomic,
+} from "../../src/store/atomic_file.ts";
 import { inTempDir, namesIn } from "../support/temp_dir.ts";
 
 const failure = (text: string) => (error: unknown) =>
@@ -175,4 +180,24 @@ Deno.test("a pipe is written directly; without a reader that is a failure, not a
     await writing;
     equal(read, content);
     ok((await Deno.lstat(path)).isFifo);
+  }));
+
+Deno.test("writeFileAtomic() writes bytes as they are", () =>
+  inTempDir(async (dir) => {
+    for (const bytes of [new Uint8Array(0), Uint8Array.from({ length: 300_000 }, (_, at) => at % 256)]) {
+      await writeFileAtomic(`${dir}/file`, bytes);
+      deepEqual(await Deno.readFile(`${dir}/file`), bytes);
+    }
+  }));
+
+Deno.test("removeUnfinished() takes away what one process has left of one file", () =>
+  inTempDir(async (dir) => {
+    const name = "x".repeat(50);
+    const left = [".a.min.123-0123abcd.tmp", `.${"x".repeat(40)}.123-0123abcd.tmp`];
+    const others = [".a.min.1234-0123abcd.tmp", ".a.min.123-0123abc.tmp", ".b.123-0123abcd.tmp", "a.min", name];
+    for (const file of [...left, ...others]) await Deno.writeTextFile(`${dir}/${file}`, "");
+    await removeUnfinished(`${dir}/a.min`, { pid: 123 });
+    await removeUnfinished(`${dir}/${name}`, { pid: 123 });
+    await removeUnfinished(`${dir}/no/such`, { pid: 123 });
+    deepEqual(namesIn(dir), others.sort());
   }));
