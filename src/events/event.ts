@@ -1,5 +1,6 @@
 /** Every fact that a run of gocore can state, declared once: types, decoder and documentation come from these schemas. */
 import * as z from "zod/mini";
+import { managerEventData } from "./manager_events.ts";
 import { sessionEventData } from "./session_events.ts";
 
 const usd = z.nullable(z.number());
@@ -198,6 +199,7 @@ export const eventData = {
   }),
 
   ...sessionEventData,
+  ...managerEventData,
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -248,6 +250,23 @@ export const runEvent = z.discriminatedUnion("type", [
   member("merge.ended"),
   member("spending.counted"),
   member("verify.ended"),
+  member("run.started"),
+  member("run.resumed"),
+  member("run.phase"),
+  member("run.serving"),
+  member("run.finished"),
+  member("issue.read"),
+  member("environment.prepared"),
+  member("worker.status"),
+  member("worker.nudged"),
+  member("candidate.read"),
+  member("candidate.run"),
+  member("candidate.judged"),
+  member("minimize.progress"),
+  member("minimize.ended"),
+  member("hypothesis.checked"),
+  member("hypotheses.ranked"),
+  member("comment.posted"),
 ]);
 
 export type RunEvent = z.infer<typeof runEvent>;

@@ -350,7 +350,8 @@ export const sessionEventData = {
   }),
   "control.received": z.looseObject({
     control: z.string(),
-    command: z.enum(["pause", "resume", "stop", "review", "answer"]),
+    /** `send` and `stop` for a manager run, all but `send` for a session. */
+    command: z.enum(["pause", "resume", "stop", "review", "answer", "send"]),
     worker: z.nullable(z.string()),
     text: z.string(),
     by: z.string(),
