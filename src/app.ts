@@ -27,9 +27,41 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Put several agents on one task: roles, reviews, recovery, budget, one result",
     load: () => import("./commands/orchestrate.ts"),
   },
+  manager: {
+    summary: "Turn an issue into a proven minimal reproducer and ranked hypotheses",
+    load: () => import("./commands/manager.ts"),
+  },
+  run: {
+    summary: "Start a manager run in a process of its own, to be watched and left alone",
+    load: () => import("./commands/run.ts"),
+  },
+  status: {
+    summary: "Show how a manager run stands",
+    load: () => import("./commands/status.ts"),
+  },
+  attach: {
+    summary: "Watch a worker of a manager run in its tmux session",
+    load: () => import("./commands/attach.ts"),
+  },
+  send: {
+    summary: "Tell a worker of a manager run something",
+    load: () => import("./commands/send.ts"),
+  },
+  stop: {
+    summary: "End a manager run",
+    load: () => import("./commands/stop.ts"),
+  },
+  minimize: {
+    summary: "Make a test case as small as it can be while it still fails the same way",
+    load: () => import("./commands/minimize.ts"),
+  },
   gateway: {
     summary: "Meter, budget, record and replay every model call of agents",
     load: () => import("./commands/gateway.ts"),
+  },
+  eval: {
+    summary: "Compare what comes of issues with what is known about them",
+    load: () => import("./commands/eval.ts"),
   },
   demo: {
     summary: "Watch agents mend a small repository and review each other; needs no key",

@@ -42,6 +42,23 @@ const EVENT_TYPES = [
   "merge.ended",
   "spending.counted",
   "verify.ended",
+  "run.started",
+  "run.resumed",
+  "run.phase",
+  "run.serving",
+  "run.finished",
+  "issue.read",
+  "environment.prepared",
+  "worker.status",
+  "worker.nudged",
+  "candidate.read",
+  "candidate.run",
+  "candidate.judged",
+  "minimize.progress",
+  "minimize.ended",
+  "hypothesis.checked",
+  "hypotheses.ranked",
+  "comment.posted",
 ];
 /** Events of before that a page begins with. */
 const HISTORY = 300;

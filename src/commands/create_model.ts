@@ -24,6 +24,28 @@ export async function createModel(
   return createProviderModel({ ...settings, env: options.env });
 }
 
+/** A model that is asked for text alone: no commands, no templates. */
+export async function createTextModel(
+  name: string,
+  options: { readonly env: Readonly<Record<string, string>>; readonly cwd: string },
+): Promise<ChatModel> {
+  return await createModel({
+    name,
+    protocol: "text",
+    api: "chat",
+    provider: undefined,
+    kwargs: {},
+    setCacheControl: undefined,
+    costTracking: "ignore_errors",
+    priceFile: undefined,
+    actionRegex: "",
+    observationTemplate: "",
+    formatErrorTemplate: "",
+    timeoutTemplate: undefined,
+    templateDialect: "v2",
+  }, options);
+}
+
 /**
  * A command as a model would write it for this pattern, so that one script works with every configuration: the pattern's
  * own text with the command in place of its group. A pattern that is more than that gets a fenced block.

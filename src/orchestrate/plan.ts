@@ -1,8 +1,10 @@
 /** How a task is divided: the seed's three roles, a plan that a model writes, or one that a person gives. */
 import * as z from "zod/mini";
-import { Failure } from "../failure.ts";
+import { jsonObjects } from "../events/json_objects.ts";
 import type { TaskAssignment, TaskBreakdown } from "../events/session_events.ts";
-import { fenced, jsonObjects, MAX_TASK_BYTES, oneLine } from "./review.ts";
+import { Failure } from "../failure.ts";
+import { fenced, oneLine } from "../templates/fenced.ts";
+import { MAX_TASK_BYTES } from "./review.ts";
 
 interface Role {
   readonly id: string;

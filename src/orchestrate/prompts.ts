@@ -1,6 +1,7 @@
 /** What workers are told: their part of the task, what others did, what a review or a person said. */
 import type { TaskAssignment } from "../events/session_events.ts";
-import { cutBytes, fenced, MAX_TASK_BYTES, oneLine } from "./review.ts";
+import { cutBytes, fenced, oneLine } from "../templates/fenced.ts";
+import { MAX_TASK_BYTES } from "./review.ts";
 
 export interface TaskPrompt {
   readonly task: string;

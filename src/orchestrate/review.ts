@@ -1,6 +1,8 @@
 /** Peer reviews: what a reviewer is asked, and what its answer says. */
 import * as z from "zod/mini";
+import { jsonObjects } from "../events/json_objects.ts";
 import { type ReviewIssue, type Verdict, verdicts } from "../events/session_events.ts";
+import { byteLength, cutBytes, fenced, MAX_FENCE, oneLine } from "../templates/fenced.ts";
 
 export interface ReviewQuestion {
   readonly task: string;
@@ -166,86 +168,4 @@ export function issueText(issue: ReviewIssue): string {
 function lineNumber(line: number | string | null | undefined): number | null {
   const number = typeof line === "string" ? Number.parseInt(line) : line;
   return typeof number === "number" && Number.isSafeInteger(number) && number > 0 ? number : null;
-}
-
-/** In UTF-16 code units. */
-const MAX_ANSWER = 200_000;
-/** Characters that are looked at in all: each brace that is left open, as in prose or code, costs a way to the end. */
-const MAX_WORK = 40 * MAX_ANSWER;
-
-/**
- * The outermost JSON objects in a text, in order. None of a text that is too long, or has so many open braces that it
- * would take too long: what was left unread could say the opposite.
- */
-export function jsonObjects(text: string): Record<string, unknown>[] {
-  if (text.length > MAX_ANSWER) return [];
-  const found: Record<string, unknown>[] = [];
-  let work = 0;
-  for (let at = text.indexOf("{"); at !== -1;) {
-    const end = objectEnd(text, at);
-    work += (end ?? text.length) - at;
-    if (work > MAX_WORK) return [];
-    let next = at + 1;
-    if (end !== undefined) {
-      try {
-        found.push(JSON.parse(text.slice(at, end)));
-        next = end;
-      } catch {
-        // A brace of prose or code.
-      }
-    }
-    at = text.indexOf("{", next);
-  }
-  return found;
-}
-
-/** Where the braces that open at `start` are closed; undefined when they are not. */
-function objectEnd(text: string, start: number): number | undefined {
-  let depth = 0;
-  let inString = false;
-  for (let at = start; at < text.length; at++) {
-    const character = text[at];
-    if (inString) {
-      if (character === "\\") at++;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
-    else if (character === "{") depth++;
-    else if (character === "}" && --depth === 0) return at + 1;
-  }
-  return undefined;
-}
-
-/** A line of them that is longer is shown so long: the fence, which is longer still, has to fit into the prompt. */
-const MAX_FENCE = 100;
-
-/**
- * Text of others between fences that it does not contain itself. NUL, which no argument of a program can have, is a space.
- *
- * @param options.maxBytes of the text, as UTF-8; what is beyond is left out
- */
-export function fenced(title: string, text: string, options: { maxBytes?: number } = {}): string {
-  let longest = 4;
-  const shown = cutBytes(text, options.maxBytes ?? Infinity).replaceAll("\0", " ").replaceAll(/=+/g, (run) => {
-    longest = Math.min(Math.max(longest, run.length), MAX_FENCE - 1);
-    return run.slice(0, longest);
-  });
-  const fence = "=".repeat(longest + 1);
-  const name = oneLine(title).replaceAll(/=+/g, "=");
-  return `${fence} ${name} ${fence}\n${shown}\n${fence} end of ${name} ${fence}`;
-}
-
-/** The beginning of the text, so that it has at most so many bytes of UTF-8; "…" is added when something is left out. */
-export function cutBytes(text: string, maxBytes: number): string {
-  if (text.length * 3 <= maxBytes || byteLength(text) <= maxBytes) return text;
-  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(Math.max(maxBytes - 4, 0)));
-  return `${text.slice(0, read)}\n…`;
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
-
-/** White space collapsed; control characters, NUL among them, are white space. */
-export function oneLine(text: string): string {
-  return text.replaceAll(/[\s\0-\x1f\x7f-\x9f]+/g, " ").trim();
 }

@@ -1,10 +1,10 @@
 /** A round of peer review: who looks, what they answer, what is decided. */
 import type { EventData } from "../events/event.ts";
 import type { ReviewIssue } from "../events/session_events.ts";
+import { oneLine } from "../templates/fenced.ts";
 import { decide } from "./decide.ts";
 import type { Worktree } from "./ports.ts";
 import {
-  oneLine,
   placeText,
   readReviewAnswer,
   repairPrompt,

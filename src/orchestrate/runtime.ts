@@ -1,6 +1,7 @@
 /** A session at work: its workers, what holds them, and what ends it. */
 import type { EventData, EventFact } from "../events/event.ts";
 import type { SessionStatus } from "../events/session_events.ts";
+import { exitOf, LIMIT_UNITS, lostExit } from "../events/worker_exit.ts";
 import { Failure, messageOf } from "../failure.ts";
 import type { LaunchedWorker, LaunchOrder, SessionPorts, WorkerHooks } from "./ports.ts";
 import type { SessionState } from "./session.ts";
@@ -161,7 +162,7 @@ export class Runtime {
       if (!(error instanceof Failure) || !isTold) throw error;
       const hints = error.hints.map((hint) => `; ${hint}`).join("");
       const data = {
-        ...lostExit(worker, attempt, `${error.message}${hints}`),
+        ...lostExit({ worker, attempt }, `${error.message}${hints}`),
         outcome: "failed",
         cause: "start",
       } as const;
@@ -181,7 +182,7 @@ export class Runtime {
     const launched = await this.ports.launcher.adopt({ launch, process, toldUntil }, this.#hooks(name, onEvent));
     const { attempt } = launch;
     if (launched === undefined) {
-      const data = lostExit(name, attempt, "its process was gone when a new supervisor looked for it");
+      const data = lostExit({ worker: name, attempt }, "its process was gone when a new supervisor looked for it");
       this.tell({ type: "worker.exited", data });
       return data;
     }
@@ -219,27 +220,11 @@ export class Runtime {
       : setTimeout(() => this.stopWorker(worker, "stop", `it took more than ${timeoutMs / 1000} s`), timeoutMs);
     const { process, result } = await launched.ended.finally(() => clearTimeout(timer));
     this.#workers.delete(worker);
-    const data: EventData<"worker.exited"> = {
-      worker,
-      attempt,
-      ...outcomeOf(process, result),
-      exit_code: process.exitCode,
-      signal: process.signal,
-      cli_session: result.session,
-      tokens: result.usage && {
-        input: result.usage.input,
-        cache_read: result.usage.cacheRead,
-        cache_write: result.usage.cacheWrite,
-        output: result.usage.output,
-        reasoning: result.usage.reasoning,
-      },
-      reported_cost_usd: result.reportedCostUsd,
-      duration_seconds: Math.round(process.durationMs || this.ports.now() - startedMs) / 1000,
-      left_behind: process.leftBehind,
-    };
+    const durationMs = process.durationMs || this.ports.now() - startedMs;
+    const data = exitOf({ worker, attempt }, { process: { ...process, durationMs }, result });
     if (process.endedBy === "cpu" || process.endedBy === "memory" || process.endedBy === "time") {
       const { allowed = 0, found = 0 } = process.exceeded ?? {};
-      const unit = UNITS[process.endedBy];
+      const unit = LIMIT_UNITS[process.endedBy];
       this.tell({ type: "limit.exceeded", data: { worker, limit: process.endedBy, allowed, found, unit } });
     }
     this.tell({ type: "worker.exited", data });
@@ -256,52 +241,4 @@ export class Runtime {
   #holdsBack(worker: string): boolean {
     return this.state.workers.get(worker)?.review === null;
   }
-}
-
-const UNITS = { cpu: "% of the machine", memory: "MB", time: "s" } as const;
-
-function outcomeOf(
-  process: Awaited<LaunchedWorker["ended"]>["process"],
-  result: Awaited<LaunchedWorker["ended"]>["result"],
-): Pick<EventData<"worker.exited">, "outcome" | "cause" | "text"> {
-  switch (process.endedBy) {
-    case "lost":
-      return { outcome: "lost", cause: null, text: "its process was gone, and nobody knows how it ended" };
-    case "cpu":
-    case "memory":
-    case "time": {
-      const { allowed = 0, found = 0 } = process.exceeded ?? {};
-      const unit = UNITS[process.endedBy];
-      return {
-        outcome: "limit",
-        cause: null,
-        text: `it used more ${process.endedBy} than is allowed: ${found} ${unit}, at most ${allowed} ${unit}`,
-      };
-    }
-    case "stop":
-      // It may have come to its end by itself just then.
-      return result.outcome === "completed" && process.exitCode === 0
-        ? { outcome: "completed", cause: null, text: result.text }
-        : { outcome: "stopped", cause: null, text: result.text || "it was stopped" };
-    case "itself":
-      return { outcome: result.outcome, cause: result.cause, text: result.text };
-  }
-}
-
-/** Of a worker whose end nobody has seen. */
-export function lostExit(worker: string, attempt: number, text: string): EventData<"worker.exited"> {
-  return {
-    worker,
-    attempt,
-    outcome: "lost",
-    cause: null,
-    text,
-    exit_code: null,
-    signal: null,
-    cli_session: null,
-    tokens: null,
-    reported_cost_usd: null,
-    duration_seconds: 0,
-    left_behind: 0,
-  };
 }

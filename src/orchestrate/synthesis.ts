@@ -1,7 +1,8 @@
 /** `final.md`: what was done by whom, what was reviewed and decided, what it cost, what is open. */
 import type { EventData } from "../events/event.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
-import { oneLine, placeText } from "./review.ts";
+import { oneLine } from "../templates/fenced.ts";
+import { placeText } from "./review.ts";
 import type { SessionState } from "./session.ts";
 
 const MAX_MESSAGE = 4000;

@@ -4,6 +4,7 @@ import type { EventData, RunEvent } from "../events/event.ts";
 import type { AgentEvent } from "../events/session_events.ts";
 import type { SessionState } from "../orchestrate/session.ts";
 import { escapeTerminal } from "../safety/escape_terminal.ts";
+import { shellWord } from "../templates/shell_word.ts";
 import { clipToWidth } from "./display_width.ts";
 import { renderEvent } from "./render_event.ts";
 
@@ -386,8 +387,4 @@ function rounded(amount: number): number {
 
 function command(words: string, start: SessionState["start"]): string {
   return `gocore orchestrate ${words}${start === null ? "" : ` --workspace ${shellWord(dirname(start.folder))}`}`;
-}
-
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

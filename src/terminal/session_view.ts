@@ -167,7 +167,8 @@ function clock(ms: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
-function paint(style: NoteStyle, text: string, colour: boolean): string {
+/** With the style's colour, where colours are wanted. */
+export function paint(style: NoteStyle, text: string, colour: boolean): string {
   return !colour || style === "plain" || text === "" ? text : `\x1b[${SGR[style]}m${text}\x1b[0m`;
 }
 

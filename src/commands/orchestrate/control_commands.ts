@@ -1,14 +1,13 @@
 /** `gocore orchestrate pause|resume|stop|review|answer`: tells a session something, and says what came of it. */
 import { basename, join } from "node:path";
-import { type RunEvent, runEvent } from "../../events/event.ts";
 import { closestName, Failure } from "../../failure.ts";
-import { given } from "../../gateway/settings_file.ts";
+import { given } from "../../config/setting_types.ts";
 import type { Control } from "../../orchestrate/ports.ts";
 import { foldSession, type SessionState } from "../../orchestrate/session.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
-import { followLines } from "../../store/follow_lines.ts";
 import type { Io } from "../../terminal/io.ts";
-import { oneLine, readObject } from "../../workers/stream_text.ts";
+import { oneLine } from "../../workers/stream_text.ts";
+import { followEvents } from "../follow_events.ts";
 import { readWorkspace } from "./read_options.ts";
 import { findSessionFolder, listSessions, LOG_NAME, putControl, readSession } from "./session_folder.ts";
 import { commandLine, type PlaceFlags, standingOf, statusText } from "./session_standing.ts";
@@ -71,10 +70,15 @@ export async function sendControl(command: Command, flags: ControlFlags, io: Io)
     return command === "answer" ? 0 : 1;
   }
   const before = { reviews: state.reviews.size, question };
-  await follow(join(folder, LOG_NAME), state, {
+  await followEvents(join(folder, LOG_NAME), {
     from,
+    timeoutMs: DEADLINE_MS,
     signal: io.signal,
-    isEnough: () => state.controls.has(control) && isDone(command, state, before),
+    take(event) {
+      // What was read before is not added again.
+      if (event.seq >= state.seq) foldSession(state, event);
+      return state.controls.has(control) && isDone(command, state, before);
+    },
   });
   if (!state.controls.has(control)) {
     await tell(
@@ -135,30 +139,6 @@ function unknown(what: string, name: string, known: readonly string[]): Failure 
         : `There are ${known.slice(0, 20).join(", ")}`,
     ],
   });
-}
-
-/** Folds what comes after `from` into the state, until it is enough or the deadline is over. */
-async function follow(path: string, state: SessionState, { from, signal, isEnough }: {
-  readonly from: number;
-  readonly signal: AbortSignal;
-  isEnough(): boolean;
-}): Promise<void> {
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);
-  try {
-    const complete = new Promise<never>(() => {});
-    const lines = followLines(path, { from, complete, signal: AbortSignal.any([signal, deadline.signal]) });
-    for await (const { text } of lines) {
-      const parsed = runEvent.safeParse(readObject(text));
-      // What was read before is not added again.
-      if (!parsed.success || parsed.data.seq < state.seq) continue;
-      foldSession(state, parsed.data as RunEvent);
-      if (isEnough()) break;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  signal.throwIfAborted();
 }
 
 interface Before {

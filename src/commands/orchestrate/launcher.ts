@@ -8,9 +8,16 @@ import type { Usage } from "../../models/usage.ts";
 import type { SandboxRequest } from "../../process/sandbox.ts";
 import { findWorkerProcess, newWorkerMark } from "../../process/worker_process.ts";
 import type { SessionState } from "../../orchestrate/session.ts";
-import { splitSecrets } from "../../safety/secrets.ts";
 import type { AgentAdapter, LaunchRequest, Located } from "../../workers/adapter.ts";
 import { adoptWorkerRun, startWorkerRun, type WorkerRun, type WorkerRunRequest } from "../../workers/worker_run.ts";
+import {
+  argvWithoutPrompt,
+  homeToHide,
+  inheritedEnvironment,
+  makeFolder,
+  programPlaces,
+  startedFact,
+} from "../worker_place.ts";
 import type { OrchestrateOptions } from "./options.ts";
 
 export interface ReadyAgent {
@@ -218,7 +225,7 @@ function requestOf(
   return {
     adapter,
     launch,
-    env: { ...inherited(env, options.forwardEnv), ...parts.gitIdentity },
+    env: { ...inheritedEnvironment(env, options.forwardEnv), ...parts.gitIdentity },
     process: {
       stdoutPath: stream,
       stderrPath: stderr,
@@ -242,7 +249,6 @@ function launchedFact({ order, request, keyId, options }: {
   readonly keyId: string;
   readonly options: OrchestrateOptions;
 }): EventData<"worker.launched"> {
-  const { argv } = request.adapter.launch(request.launch);
   return {
     worker: order.worker,
     agent: order.agent,
@@ -250,8 +256,7 @@ function launchedFact({ order, request, keyId, options }: {
     review: order.review,
     attempt: order.attempt,
     backend: options.backend,
-    // The prompt is in `prompt`, where it can be read.
-    argv: argv.map((part) => part.includes(order.prompt) ? part.replace(order.prompt, "{prompt}") : part),
+    argv: argvWithoutPrompt(request),
     prompt: order.prompt,
     workdir: order.workdir,
     cwd: request.launch.workdir,
@@ -265,70 +270,6 @@ function launchedFact({ order, request, keyId, options }: {
   };
 }
 
-function startedFact(
-  { process }: WorkerRun,
-  { worker, attempt }: { worker: string; attempt: number },
-): EventData<"worker.started"> {
-  const { pid, startTicks, startedMs } = process.handle;
-  return {
-    worker,
-    attempt,
-    pid,
-    start_ticks: startTicks,
-    started_ms: startedMs,
-    sandbox: { ...process.sandbox },
-    limits: { ...process.limits },
-    adopted: false,
-    attach: process.attach ?? null,
-  };
-}
-
-/** Of another agent's setup, or of whoever started us; each agent gets its own from its adapter. */
-const AGENT_VARIABLES =
-  /^(?:ANTHROPIC|OPENAI|GEMINI|GOOGLE|CLAUDE|CODEX|MINI|MSWEA|GOCORE|OPENROUTER|AZURE|VERTEX|AWS)_|^CLAUDECODE$|^IS_SANDBOX$/;
-
-function inherited(env: Readonly<Record<string, string>>, forwarded: readonly string[]): Record<string, string> {
-  const { plain } = splitSecrets(env);
-  const own = withoutGitPlaces(
-    Object.fromEntries(Object.entries(plain).filter(([name]) => !AGENT_VARIABLES.test(name))),
-  );
-  const direct = [...(env.NO_PROXY ?? env.no_proxy ?? "").split(","), "127.0.0.1", "localhost", "::1"]
-    .filter((host) => host !== "").join(",");
-  // A proxy of the network does not lead to the gateway on this machine.
-  const proxied = Object.keys(own).some((name) => /^(?:https?|all)_proxy$/i.test(name));
-  // From sources, our own agent needs the modules that are fetched already, whatever its home is.
-  const modules: Record<string, string> = Deno.build.standalone
-    ? {}
-    : { DENO_DIR: env.DENO_DIR ?? join(env.HOME ?? "/", ".cache", "deno") };
-  const named = Object.fromEntries(forwarded.flatMap((name) => env[name] === undefined ? [] : [[name, env[name]]]));
-  return { ...own, ...modules, ...(proxied && { NO_PROXY: direct, no_proxy: direct }), ...named };
-}
-
-/** Started from a git hook, we have variables that would lead every git command to another repository. */
-export function withoutGitPlaces(env: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^GIT_(?!AUTHOR_|COMMITTER_)/.test(name)));
-}
-
-/** Below the home: programs and libraries of languages, without credentials. */
-const TOOLCHAINS = [
-  ".nvm",
-  ".volta",
-  ".pyenv",
-  ".rbenv",
-  ".asdf",
-  ".sdkman",
-  ".rustup",
-  ".cargo/bin",
-  ".cargo/registry",
-  ".deno",
-  ".bun",
-  ".cache/deno",
-  "go/pkg",
-  ".local/bin",
-  ".local/share/mise",
-  ".local/share/uv",
-];
-
 function sandboxOf({ options, folder, commonDir, env }: LauncherParts, { located, order, home, tmp }: {
   readonly located: Located;
   readonly order: LaunchOrder;
@@ -336,13 +277,6 @@ function sandboxOf({ options, folder, commonDir, env }: LauncherParts, { located
   readonly tmp: string;
 }): SandboxRequest {
   const { sandbox } = options;
-  const own = env.HOME ?? "";
-  const inHome = (path: string) => own !== "" && path.startsWith(`${own}/`);
-  const folders = (env.PATH ?? "").split(":").filter(inHome);
-  const programs = located.program.filter((part) => part.startsWith("/"))
-    .flatMap((path) => [path, packageOf(realPath(path))])
-    // All that is in them would be shown.
-    .filter((path) => path !== own && path !== "/tmp");
   return {
     mode: sandbox.mode,
     writable: [
@@ -356,10 +290,7 @@ function sandboxOf({ options, folder, commonDir, env }: LauncherParts, { located
       options.session.target,
       folder,
       ...(commonDir === undefined ? [] : [commonDir]),
-      ...folders,
-      // Also those in a temporary folder.
-      ...programs,
-      ...TOOLCHAINS.map((path) => join(own, path)),
+      ...programPlaces(env, located),
       ...sandbox.readable,
     ],
     protected: [
@@ -369,7 +300,7 @@ function sandboxOf({ options, folder, commonDir, env }: LauncherParts, { located
     ],
     // The gateway is on the loopback, which a network of its own would not have.
     network: true,
-    hideHome: sandbox.hideHome && own !== "" && own !== "/" ? own : undefined,
+    hideHome: sandbox.hideHome ? homeToHide(env) : undefined,
   };
 }
 
@@ -380,23 +311,4 @@ function protectedIn(commonDir: string): string[] {
   const names = new Set([...Deno.readDirSync(commonDir)].map(({ name }) => name));
   return ["HEAD", "index", "hooks", "info", "config", "config.worktree", "modules"].filter((name) => names.has(name))
     .map((name) => join(commonDir, name));
-}
-
-/** The outermost package that a program belongs to, with all that it may load. Our own sources need their `deno.json`. */
-function packageOf(path: string): string {
-  const at = path.indexOf("/node_modules/");
-  if (at !== -1) return path.slice(0, at + "/node_modules".length);
-  return path.endsWith("/src/main.ts") ? dirname(dirname(path)) : dirname(path);
-}
-
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  await Deno.mkdir(path, { recursive: true, mode: 0o700 });
 }

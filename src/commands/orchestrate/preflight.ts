@@ -20,8 +20,10 @@ export interface Preflight {
 
 type Row = EventData<"preflight.checked">["agents"][number];
 
+type AgentOptions = Pick<OrchestrateOptions, "declaredAgents" | "chosenAgents" | "models">;
+
 /** Throws a `Failure` when nobody is ready, or an agent that was asked for by name is not known. */
-export async function checkAgents(options: OrchestrateOptions, { gateway, env, signal }: {
+export async function checkAgents(options: AgentOptions, { gateway, env, signal }: {
   readonly gateway: GatewaySettings;
   readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -103,7 +105,7 @@ export function chooseModels(
 /** Whether the gateway can ask the models of this agent; it holds the keys, the agents never do. */
 function missingKey(
   { name, provider }: AgentAdapter,
-  { models }: OrchestrateOptions,
+  { models }: AgentOptions,
   { source, upstreams }: GatewaySettings,
 ): { readonly reason: string; readonly hint: string } | undefined {
   if (name === "mini" && models[name] === undefined) {

@@ -1,9 +1,11 @@
 /** Makes the options of a session: built-in defaults < a TOML file < the environment < flags. */
 import { basename, join, resolve } from "node:path";
+import { problemsFailure } from "../../config/checked_toml.ts";
+import { amount, count, given, path, port, text, wait, whole } from "../../config/setting_types.ts";
 import type { TomlPath } from "../../config/toml_source.ts";
 import { closestName, Failure } from "../../failure.ts";
 import { isLoopback, withoutBrackets } from "../../gateway/loopback.ts";
-import { amount, given, host, path, port, problemsFailure, text } from "../../gateway/settings_file.ts";
+import { host } from "../../gateway/settings_file.ts";
 import { DEFAULT_LIVENESS } from "../../orchestrate/liveness.ts";
 import { MAX_TASK_BYTES } from "../../orchestrate/review.ts";
 import { DEFAULT_REVIEWS, type SessionSettings } from "../../orchestrate/settings.ts";
@@ -13,7 +15,7 @@ import { readDeclaredAgents } from "../../workers/adapters/declared.ts";
 import type { OrchestrateOptions } from "./options.ts";
 import { flagOf, type OrchestrateFlags, type SavedFlags, withSavedOptions } from "./saved_options.ts";
 import { findSessionFolder } from "./session_folder.ts";
-import { count, type LoadedFile, loadSettingsFile, LOG_LEVELS, percent, wait, whole } from "./settings_file.ts";
+import { type LoadedFile, loadSettingsFile, LOG_LEVELS, percent } from "./settings_file.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,14 +1,17 @@
 /** A session on disk: its folder, its lock, its log, and the controls that other processes put there. */
 import { join } from "node:path";
-import { type EventFact, type RunEvent, runEvent } from "../../events/event.ts";
-import { EventBus } from "../../events/bus.ts";
-import { encodeJsonLine, JsonLinesDecoder } from "../../events/json_lines.ts";
 import { Failure, messageOf } from "../../failure.ts";
 import { emptySession, foldSession, type SessionState } from "../../orchestrate/session.ts";
-import type { Redactor } from "../../safety/secrets.ts";
-import { AppendLog, readPieces } from "../../store/append_log.ts";
-import { writeFileAtomic } from "../../store/atomic_file.ts";
-import { claimLock, lockOwner } from "../../store/owner_lock.ts";
+import { lockOwner } from "../../store/owner_lock.ts";
+import { putInSpool } from "../../store/spool.ts";
+import {
+  type EventLog,
+  type EventLogOptions,
+  type Folding,
+  openEventLog,
+  readEventLog,
+  type ReadEvents,
+} from "../event_log.ts";
 
 export const LOG_NAME = "events.jsonl";
 const LOCK_NAME = "session.lock";
@@ -82,110 +85,37 @@ export async function listSessions(workspace: string): Promise<string[]> {
   return names.sort();
 }
 
-/** What the log adds up to so far. Lines that are no event, such as a torn last one, are passed over. */
-export async function readSession(folder: string): Promise<{ state: SessionState; lastMs: number; isTorn: boolean }> {
-  const state = emptySession();
-  let lastMs = -Infinity;
-  const isTorn = await readEvents(join(folder, LOG_NAME), (event) => {
-    foldSession(state, event);
-    lastMs = Date.parse(event.time);
-  });
-  return { state, lastMs, isTorn };
-}
+const FOLDING: Folding<SessionState> = { empty: emptySession, fold: foldSession };
 
-/** In order. Returns whether the file ends within a line. */
-async function readEvents(path: string, take: (event: RunEvent) => void): Promise<boolean> {
-  const decoder = new JsonLinesDecoder();
-  let last = 0x0a;
-  using file = await Deno.open(path).catch((error) => {
-    throw new Failure("environment", `Cannot read "${path}": ${messageOf(error)}`, { cause: error });
-  });
-  for await (const piece of readPieces(file, path)) {
-    last = piece.at(-1) ?? last;
-    for (const line of decoder.push(piece)) {
-      const parsed = line.kind === "value" ? runEvent.safeParse(line.value) : undefined;
-      if (parsed?.success) take(parsed.data as RunEvent);
-    }
-  }
-  return last !== 0x0a;
+/** What the log adds up to so far. */
+export async function readSession(folder: string): Promise<ReadEvents<SessionState>> {
+  return await readEventLog(join(folder, LOG_NAME), FOLDING);
 }
 
 /** The log of a session that this process supervises, as a bus: what is published is on disk and in the state. */
-export class SessionLog implements Disposable {
-  readonly state: SessionState;
-  readonly bus: EventBus;
-  readonly #log: AppendLog;
-  readonly #redactor: Redactor;
-  readonly #release: () => void;
+export type SessionLog = EventLog<SessionState>;
 
-  private constructor(parts: {
-    state: SessionState;
-    bus: EventBus;
-    log: AppendLog;
-    redactor: Redactor;
-    release: () => void;
-  }) {
-    this.state = parts.state;
-    this.bus = parts.bus;
-    this.#log = parts.log;
-    this.#redactor = parts.redactor;
-    this.#release = parts.release;
-  }
-
-  /** On disk and in the state when it returns; without the secrets that agents have seen. */
-  readonly publish = ({ type, data }: EventFact): Promise<void> =>
-    this.bus.publish({ type, data: this.#redactor.redactDeep(data) } as EventFact);
-
+export const SessionLog = {
   /**
    * Throws a `Failure` when another process supervises the session, or its files cannot be written.
    *
    * @param options.onFailure told once, when an event could not be written
    */
-  static async open(folder: string, options: {
-    readonly redactor: Redactor;
-    now(): number;
-    onFailure(error: unknown): void;
-  }): Promise<SessionLog> {
-    const claim = claimLock(join(folder, LOCK_NAME));
-    if (claim.kind === "taken") {
-      throw new Failure("environment", `Cannot supervise "${folder}": process ${claim.owner.pid} does`, {
-        hints: ["Wait for its end, or stop it: `gocore orchestrate stop`"],
-      });
-    }
-    try {
-      const path = join(folder, LOG_NAME);
-      const isOld = await Deno.lstat(path).then(() => true, () => false);
-      const { state, lastMs, isTorn } = isOld
-        ? await readSession(folder)
-        : { state: emptySession(), lastMs: -Infinity, isTorn: false };
-      const log = AppendLog.open(path);
-      if (isTorn) log.append("\n");
-      let hasFailed = false;
-      const bus = new EventBus({
-        now: options.now,
-        after: { firstSeq: state.seq, lastMs },
-        record: (event) => {
-          foldSession(state, event);
-          try {
-            log.append(encodeJsonLine(event));
-          } catch (error) {
-            if (!hasFailed) options.onFailure(error);
-            hasFailed = true;
-          }
-        },
-      });
-      return new SessionLog({ state, bus, log, redactor: options.redactor, release: claim.release });
-    } catch (error) {
-      claim.release();
-      throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#log.close();
-    this.#release();
-  }
-}
+  open: (
+    folder: string,
+    options: Pick<EventLogOptions<SessionState>, "redactor" | "now" | "onFailure">,
+  ): Promise<SessionLog> =>
+    openEventLog({
+      ...FOLDING,
+      ...options,
+      path: join(folder, LOG_NAME),
+      lockPath: join(folder, LOCK_NAME),
+      taken: ({ pid }) =>
+        new Failure("environment", `Cannot supervise "${folder}": process ${pid} does`, {
+          hints: ["Wait for its end, or stop it: `gocore orchestrate stop`"],
+        }),
+    }),
+};
 
 /** Who supervises the session now; undefined: nobody. */
 export function supervisorOf(folder: string): number | undefined {
@@ -198,7 +128,5 @@ export async function putControl(
   control: Readonly<Record<string, unknown>>,
   nowMs: number,
 ): Promise<string> {
-  const id = `${nowMs}-${crypto.randomUUID().slice(0, 8)}`;
-  await writeFileAtomic(join(folder, CONTROL_FOLDER, `${id}.json`), JSON.stringify({ ...control, id }) + "\n");
-  return id;
+  return await putInSpool(join(folder, CONTROL_FOLDER), control, nowMs);
 }

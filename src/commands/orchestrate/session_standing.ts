@@ -1,6 +1,7 @@
 /** Whether a session runs, has ended, or was cut off, and how it is gone on with. */
 import type { SessionStatus } from "../../events/session_events.ts";
 import type { SessionState } from "../../orchestrate/session.ts";
+import { shellWord } from "../../templates/shell_word.ts";
 import type { OrchestrateFlags } from "./saved_options.ts";
 import { supervisorOf } from "./session_folder.ts";
 
@@ -38,10 +39,5 @@ export function commandLine(words: string, { workspace, flags }: {
   readonly flags: PlaceFlags;
 }): string {
   const isNamed = flags.workspace !== undefined || flags.target !== undefined || flags.config !== undefined;
-  return `gocore orchestrate ${words}${isNamed ? ` --workspace ${quoted(workspace)}` : ""}`;
-}
-
-/** As a shell reads it. */
-function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+  return `gocore orchestrate ${words}${isNamed ? ` --workspace ${shellWord(workspace)}` : ""}`;
 }

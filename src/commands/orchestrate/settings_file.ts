@@ -1,46 +1,35 @@
 /** The TOML file of an orchestration's settings: its keys, and what is wrong with one. */
 import { dirname, resolve } from "node:path";
 import * as z from "zod/mini";
-import { readConfigFile } from "../../config/read_config_file.ts";
-import { parseTomlSource, type TomlPath, type TomlSource, type TomlTable } from "../../config/toml_source.ts";
-import { actions, verdicts } from "../../events/session_events.ts";
-import { closestName, Failure } from "../../failure.ts";
+import { loadCheckedToml, missingFile, namesIn, valueAt } from "../../config/checked_toml.ts";
 import {
   amount,
-  describe,
-  host,
-  namesIn,
+  count,
+  deadline,
+  flag,
+  oneOf,
   path,
   port,
-  type Problem,
-  problemsFailure,
+  positive,
+  TABLE,
+  TABLES,
   text,
-  valueAt,
-} from "../../gateway/settings_file.ts";
+  texts,
+  wait,
+  whole,
+} from "../../config/setting_types.ts";
+import type { TomlPath, TomlTable } from "../../config/toml_source.ts";
+import { actions, verdicts } from "../../events/session_events.ts";
+import { closestName } from "../../failure.ts";
+import { host } from "../../gateway/settings_file.ts";
 import { commandRule } from "../../safety/command_policy/rules.ts";
 
 // The message of each type is what was needed; what was found is added when a failure is told.
-const flag = z.boolean("true or false");
-const POSITIVE = "a number above 0";
-const COUNT = "a whole number of 1 or more";
-export const count = z.number(COUNT).check(z.minimum(1, COUNT), z.refine(Number.isSafeInteger, COUNT));
-const WHOLE = "a whole number of 0 or more";
-export const whole = z.number(WHOLE).check(z.minimum(0, WHOLE), z.refine(Number.isSafeInteger, WHOLE));
-// setTimeout fires at once beyond 2^31 ms.
-const MAX_SECONDS = 2_147_483;
-const WAIT = `a number of seconds from 0 to ${MAX_SECONDS}`;
-export const wait = z.number(WAIT).check(z.minimum(0, WAIT), z.maximum(MAX_SECONDS, WAIT));
-const DEADLINE = `a number of seconds above 0, at most ${MAX_SECONDS}`;
-const deadline = z.number(DEADLINE).check(z.positive(DEADLINE), z.maximum(MAX_SECONDS, DEADLINE));
 const PERCENT = "a number from 0 to 100";
 export const percent = z.number(PERCENT).check(z.minimum(0, PERCENT), z.maximum(100, PERCENT));
 const VARIABLES = "a list of names of variables";
 const variable = z.string(VARIABLES).check(z.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, VARIABLES));
-const oneOf = <const T extends readonly string[]>(words: T) => z.enum(words, `one of ${words.join(", ")}`);
-const texts = z.array(text, "a list of texts");
 const paths = z.array(path, "a list of paths");
-const TABLE = "a table";
-const TABLES = "a list of tables";
 const byAgent = <T extends z.ZodMiniType>(type: T) => z.optional(z.record(z.string(), type, TABLE));
 
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -50,7 +39,7 @@ export const BACKENDS = ["process", "tmux"] as const;
 const policyRule = z.strictObject({
   name: text,
   verdict: oneOf([...verdicts, "none"]),
-  at_least: z.optional(z.number(POSITIVE).check(z.positive(POSITIVE))),
+  at_least: z.optional(positive),
   agents: z.optional(texts),
   action: oneOf(actions),
 }, TABLE);
@@ -151,35 +140,15 @@ export interface LoadedFile {
 /** Undefined: there is none, and nothing is set. Throws a usage `Failure` that names the file, the line and the key. */
 export async function loadSettingsFile(path: string | undefined, cwd: string): Promise<LoadedFile> {
   if (path === undefined) return { config: {}, commandRules: [], folder: cwd, placeOf: () => "" };
-  const full = resolve(cwd, path);
-  const content = await readConfigFile(full);
-  if (content === undefined) {
-    throw new Failure("usage", `Cannot read the configuration: need a file for "${path}", found nothing there`, {
-      hints: ["Correct `--config` or GOCORE_ORCHESTRATE_CONFIG, whichever names it"],
-    });
-  }
-  const toml = await parseTomlSource(content, path);
-  const placeOf = (key: TomlPath) => {
-    const keys = namesIn(key).join(".");
-    return `${path}:${toml.lineOf(key)}${keys === "" ? "" : `: ${keys}`}`;
-  };
-  const result = settingsFile.safeParse(toml.value);
-  if (!result.success) throw problemsFailure(result.error.issues.flatMap((issue) => problemsOf(issue, toml)), placeOf);
-  const { orchestrate: config = {}, command_rules: commandRules = [] } = result.data;
-  return { config, commandRules, folder: dirname(full), placeOf };
-}
-
-function problemsOf(issue: z.core.$ZodIssue, toml: TomlSource): Problem[] {
-  const path = issue.path.filter((key) => typeof key !== "symbol");
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key], toml.value));
-  const found = valueAt(toml.value, path);
-  const [isType, isWord] = [issue.code === "invalid_type", issue.code === "invalid_value"];
-  const finding = isType && typeof found === "string" ? "a text" : describe(found, isWord);
-  return [{ path, finding: `need ${issue.message}, found ${finding}`, hint: spellingOf(path, issue, found) }];
+  const file = await loadCheckedToml(path, { schema: settingsFile, cwd, unknownKey, spellingOf });
+  if (file === undefined) throw missingFile(path, "GOCORE_ORCHESTRATE_CONFIG");
+  const { orchestrate: config = {}, command_rules: commandRules = [] } = file.value;
+  return { config, commandRules, folder: dirname(resolve(cwd, path)), placeOf: file.placeOf };
 }
 
 /** How it is written, where TOML's own forms were mixed up. */
-function spellingOf(path: TomlPath, issue: z.core.$ZodIssue, found: unknown): string | undefined {
+function spellingOf(path: TomlPath, issue: z.core.$ZodIssue, root: TomlTable): string | undefined {
+  const found = valueAt(root, path);
   const keys = namesIn(path).join(".");
   const key = String(path.findLast((part) => typeof part === "string"));
   if (keys === "orchestrate.sandbox" && typeof found === "string") {
@@ -211,13 +180,13 @@ const FLAG_HINTS = new Map([
   ),
 ]);
 
-function unknownKey(path: TomlPath, root: TomlTable): Problem {
+function unknownKey(path: TomlPath, root: TomlTable): string {
   const key = String(path.at(-1));
   const table = namesIn(path.slice(0, -1)).join(".");
   const known = KNOWN_KEYS.get(table) ?? [];
   const near = closestName(key, known);
   const owners = [...KNOWN_KEYS].flatMap(([owner, keys]) => keys.includes(key) ? [owner] : []);
-  const hint = /^(?:api_?key|key|token|secret)$/i.test(key) && typeof valueAt(root, path) === "string"
+  return /^(?:api_?key|key|token|secret)$/i.test(key) && typeof valueAt(root, path) === "string"
     ? "Keys and tokens never stand in the file: set GOCORE_ORCHESTRATE_TOKEN, and the providers' own variables"
     : FLAG_HINTS.get(key.replaceAll("-", "_")) ??
       (owners.includes("")
@@ -227,5 +196,4 @@ function unknownKey(path: TomlPath, root: TomlTable): Problem {
         : near !== undefined
         ? `Did you mean \`${near}\`?`
         : `Known here: ${known.join(", ")}`);
-  return { path, finding: "nobody reads this key", hint };
 }

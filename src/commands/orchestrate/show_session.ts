@@ -72,7 +72,7 @@ export function showSession(bus: EventBus, { io, options, state, folder }: {
 }
 
 /** Every event on stdout as `{"type","data","timestamp"}`, and nothing else. */
-function jsonScreen({ stdout, stderr, now }: Pick<Io, "stdout" | "stderr" | "now">): Screen {
+export function jsonScreen({ stdout, stderr, now }: Pick<Io, "stdout" | "stderr" | "now">): Screen {
   const line = ({ type, data }: Pick<RunEvent, "type" | "data">, timestamp: string) =>
     encodeJsonLine({ type, data, timestamp });
   const tell = (text: string) => void stderr.write(escapeTerminal(`Note: ${text}\n`)).catch(() => {});
