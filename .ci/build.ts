@@ -73,7 +73,7 @@ async function usedZodNames(folder: string): Promise<string[]> {
     if (!name.endsWith(".ts")) continue;
     const text = await Deno.readTextFile(path);
     if (!text.includes('import * as z from "zod/mini"')) continue;
-    for (const [, used] of text.matchAll(/\bz\.([a-z]\w*)/g)) if (!TYPE_NAMES.has(used!)) names.add(used!);
+    for (const [, used] of text.matchAll(/\bz\.([a-z_]\w*)/g)) if (!TYPE_NAMES.has(used!)) names.add(used!);
   }
   return [...names].sort();
 }

@@ -5,7 +5,7 @@ import { relative } from "node:path";
 /** Lowest first. A file may import its own folder and anything below it; names on one row may not meet. */
 const LAYERS = [
   ["failure.ts"],
-  ["events", "templates", "safety"],
+  ["events", "templates", "safety", "oracle", "reduce"],
   ["config", "process", "models", "git", "github", "store"],
   ["workers", "gateway"],
   ["mini", "orchestrate", "manager"],

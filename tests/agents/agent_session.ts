@@ -175,7 +175,7 @@ export class AgentSession implements AsyncDisposable, Places {
 }
 
 /** A PATH on which only these agents are, whatever is installed on this machine. */
-async function pathWith(sandbox: Sandbox, installed: readonly AgentName[]): Promise<string> {
+export async function pathWith(sandbox: Sandbox, installed: readonly AgentName[]): Promise<string> {
   const bin = join(sandbox.home, "bin");
   await Deno.mkdir(bin);
   for (const name of installed) await Deno.symlink(join(BIN, name), join(bin, name));

@@ -1,9 +1,8 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
+import { jsonObjects } from "../../src/events/json_objects.ts";
+import { cutBytes, fenced } from "../../src/templates/fenced.ts";
 import {
-  cutBytes,
-  fenced,
-  jsonObjects,
   MAX_PROMPT_BYTES,
   readReviewAnswer,
   repairPrompt,
