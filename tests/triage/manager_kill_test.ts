@@ -67,7 +67,7 @@ async function start(issue: ManagedIssue, id: string): Promise<GocoreRun> {
 /** What a run leaves, without what differs from one to the next: times, addresses, and what was paid. */
 async function artifacts(issue: ManagedIssue, id: string): Promise<Record<string, unknown>> {
   const json = async (path: string) => JSON.parse(await text(path), (key, value) => key === "duration_ms" ? 0 : value);
-  const text = async (path: string) => (await issue.read(path, id)).replaceAll(id, "RUN");
+  const text = async (path: string) => (await issue.read(path, id)).replaceAll(new RegExp(`\\b${id}\\b`, "g"), "RUN");
   const { created_at: _, preflight: _2, metrics: _3, cost_usd: _4, diagnostics: _5, ...decision } = await json(
     "decision.json",
   ) as Record<string, unknown>;
