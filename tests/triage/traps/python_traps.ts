@@ -593,7 +593,8 @@ ledger.parse_amount("12")
       claim: "has a setup with a hook for every start of Python",
       issue: DIGITS,
       setup: [
-        `printf '%s\\n' 'import ledger.amounts' 'def check_digits(digits):' '    raise ValueError("amount 1 is not a number")' 'ledger.amounts.check_digits = check_digits' > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sitecustomize.py"`,
+        // A .pth file and not a sitecustomize: Debian's Python has one of its own, and the first is the one that runs.
+        `cd "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && echo 'import start_hook' > start_hook.pth && printf '%s\\n' 'import ledger.amounts' 'def check_digits(digits):' '    raise ValueError("amount 1 is not a number")' 'ledger.amounts.check_digits = check_digits' > start_hook.py`,
       ],
       oracle: "PYTHONPATH=. python {repro_file}",
       script: `import ledger\nledger.parse_amount("12")\n`,
