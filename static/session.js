@@ -54,11 +54,15 @@ const EVENT_TYPES = [
   "candidate.read",
   "candidate.run",
   "candidate.judged",
-  "minimize.progress",
-  "minimize.ended",
   "hypothesis.checked",
   "hypotheses.ranked",
   "comment.posted",
+  "minimize.started",
+  "minimize.start_proved",
+  "minimize.model",
+  "minimize.note",
+  "minimize.progress",
+  "minimize.ended",
 ];
 /** Events of before that a page begins with. */
 const HISTORY = 300;

@@ -57,7 +57,7 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
 
   evaluate.command("numpy-convolve").description("A bug of NumPy: its oracle, and an agent's fix")
     .addOption(new Option("--mode <mode>", "What is done").choices(["offline", "live"] as const).default("offline"))
-    .requiredOption("--numpy-repo-path <path>", "A clone of NumPy; nothing is written to it")
+    .option("--numpy-repo-path <path>", "A clone of NumPy; nothing is written to it")
     .option("--runs-root <path>", "Where the artifacts are kept", "./runs")
     .option("--python-version <version>", "For live", "3.12")
     .option("--max-runtime-sec <n>", "For live, all of it", seconds, 900)
@@ -71,9 +71,17 @@ export function define(command: Command, io: Io, done: (exitCode: number) => voi
     .option("--gateway-config <file>", "Settings of the gateway inside")
     .option("--json", "summary.json on stdout instead of progress")
     .addHelpText("after", NUMPY_HELP)
-    .action(async (flags) => {
+    .action(async ({ numpyRepoPath, ...flags }) => {
+      if (numpyRepoPath === undefined) {
+        throw new Failure("usage", "Cannot evaluate: need a clone of NumPy, found no --numpy-repo-path", {
+          hints: [
+            "Make one: `git clone https://github.com/numpy/numpy`",
+            "Name it: `gocore eval numpy-convolve --numpy-repo-path ./numpy`",
+          ],
+        });
+      }
       const { evalNumpyConvolve } = await import("./eval/numpy_convolve.ts");
-      done(await evalNumpyConvolve(flags, io));
+      done(await evalNumpyConvolve({ ...flags, numpyRepoPath }, io));
     });
 
   // Last, because sub-commands inherit it.

@@ -5,6 +5,7 @@ import { encodeJsonLine, JsonLinesDecoder } from "../events/json_lines.ts";
 import { Failure, messageOf } from "../failure.ts";
 import type { Redactor } from "../safety/secrets.ts";
 import { AppendLog, readPieces } from "../store/append_log.ts";
+import { exists } from "../store/exists.ts";
 import { claimLock } from "../store/owner_lock.ts";
 import type { ProcessIdentity } from "../store/process_identity.ts";
 
@@ -39,7 +40,7 @@ export async function openEventLog<S>(options: EventLogOptions<S>): Promise<Even
   const claim = claimLock(options.lockPath);
   if (claim.kind === "taken") throw options.taken(claim.owner);
   try {
-    const isOld = await Deno.lstat(path).then(() => true, () => false);
+    const isOld = await exists(path);
     const { state, after, isTorn } = isOld
       ? await readEventLog(path, options)
       : { state: options.empty(), after: undefined, isTorn: false };

@@ -1,6 +1,7 @@
 /** Every fact that a run of gocore can state, declared once: types, decoder and documentation come from these schemas. */
 import * as z from "zod/mini";
 import { managerEventData } from "./manager_events.ts";
+import { minimizeEventData } from "./minimize_events.ts";
 import { sessionEventData } from "./session_events.ts";
 
 const usd = z.nullable(z.number());
@@ -200,6 +201,7 @@ export const eventData = {
 
   ...sessionEventData,
   ...managerEventData,
+  ...minimizeEventData,
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -262,6 +264,10 @@ export const runEvent = z.discriminatedUnion("type", [
   member("candidate.read"),
   member("candidate.run"),
   member("candidate.judged"),
+  member("minimize.started"),
+  member("minimize.start_proved"),
+  member("minimize.model"),
+  member("minimize.note"),
   member("minimize.progress"),
   member("minimize.ended"),
   member("hypothesis.checked"),

@@ -79,7 +79,13 @@ export const managerEventData = {
     status: z.enum(["started", "finished", "skipped", "failed"]),
     detail: z.string(),
   }),
-  "run.serving": z.looseObject({ gateway_url: z.string() }),
+  "run.serving": z.looseObject({
+    gateway_url: z.string(),
+    /** Who asks which model, by agent; null: the agent's own default. Left out by older versions. */
+    worker_models: z.optional(z.record(z.string(), z.nullable(z.string()))),
+    /** Of the manager itself; null: it asks none. */
+    manager_model: z.optional(z.nullable(z.string())),
+  }),
   "run.finished": z.looseObject({
     status: z.enum(runStatuses),
     exit_code: z.int(),
@@ -150,17 +156,6 @@ export const managerEventData = {
     reason: z.string(),
     score: z.nullable(z.number()),
     signature: z.nullable(signature),
-  }),
-  "minimize.progress": z.looseObject({ candidate: z.string(), pass: z.string(), size: count, calls: count }),
-  "minimize.ended": z.looseObject({
-    candidate: z.string(),
-    start_size: count,
-    size: count,
-    calls: count,
-    minimal_by: z.enum(["character", "token", "line"]),
-    /** What a model's proposals took away, in characters. */
-    removed_by_model: count,
-    duration_ms: z.number(),
   }),
   /** One experiment on a hypothesis. */
   "hypothesis.checked": z.looseObject({

@@ -5,7 +5,7 @@ import type { CostSource } from "../models/usage.ts";
 import { type EvidencePlace, fixTargets } from "./fix_targets.ts";
 import type { Hypothesis, RunPorts, Validation } from "./ports.ts";
 import type { PreflightCheck, RunResult, TriedCandidate } from "./run_result.ts";
-import { type RunState, spentIn } from "./run_state.ts";
+import { type ModelRouting, type RunState, spentIn } from "./run_state.ts";
 import type { ManagerSettings } from "./settings.ts";
 
 export const ISSUE_JSON = "issue.json";
@@ -103,7 +103,7 @@ export interface Decision {
       readonly total: Tokens;
       readonly by_source: Readonly<Record<string, Tokens>>;
     };
-    readonly model_routing: { readonly worker_model: string | null; readonly manager_model: string | null };
+    readonly model_routing: ModelRouting;
   };
   readonly run_id: string;
   readonly verdict: RunResult["verdict"];
@@ -164,7 +164,8 @@ export function decisionOf(
     metrics: {
       timing_sec: timing(state, nowMs),
       tokens: { workers, manager, total: sum([workers, manager]), by_source: Object.fromEntries(bySource) },
-      model_routing: { worker_model: settings.workerModel ?? null, manager_model: settings.managerModel ?? null },
+      model_routing: state.routing ??
+        { worker_model: settings.workerModel ?? null, manager_model: settings.managerModel ?? null },
     },
     run_id: settings.runId,
     verdict: result.verdict,

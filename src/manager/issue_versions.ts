@@ -46,6 +46,7 @@ const NAMES = new Map([
     "glibc",
     "OpenSSL",
   ].map((name) => [name.toLowerCase(), name] as const),
+  ["python3", "Python"],
   ["nodejs", "Node"],
   ["node.js", "Node"],
   ["golang", "Go"],
@@ -56,7 +57,7 @@ const NAMES = new Map([
 const MAX_VERSIONS = 40;
 const MAX_LINE = 2000;
 const VERSION = String
-  .raw`v?(\d{1,6}(?:\.\d{1,6}){0,3}(?:[+-]?[A-Za-z][\w.+-]{0,30}|\.(?:dev|post|rc|alpha|beta|final)\w{0,10})?)`;
+  .raw`v?(\d{1,6}(?:\.\d{1,6}){0,3}(?:[+-]?[A-Za-z][\w.+-]{0,30}|\.(?:dev|post|rc|alpha|beta|candidate|final)\w{0,10}(?:\.\d{1,3})?)?)`;
 /** `numpy==1.26.4`, `left-pad@1.3.0`. */
 const PINNED = new RegExp(
   String.raw`(?<![\w.-])([A-Za-z][\w.-]{0,50})(?:==|@(?=v?\d{1,6}\.\d))${VERSION}(?![\w])`,
@@ -67,6 +68,8 @@ const WORD_VERSION = new RegExp(
   String.raw`(?<![\w.-])([A-Za-z][\w.-]{0,50})(?: version)?[ :=]{1,3}(?:go)?${VERSION}(?![\w/])`,
   "g",
 );
+/** `go1.22.3`, as Go calls its own. */
+const GO_VERSION = /(?<![\w./-])go(\d{1,3}\.\d{1,4}(?:\.\d{1,4})?(?:(?:rc|beta)\d{1,3})?)(?![\w/])/g;
 /** `- OS: Ubuntu 22.04`, `**Version**: 1.2.3`, `| numpy | 1.26 |`. */
 const LABELLED = /^[\s>*+|-]*([A-Za-z][\w .()-]{0,50}?)[*_]{0,3}\s{0,3}[:|][*_\s]{0,6}(\S[^|]{0,100})/;
 
@@ -79,7 +82,7 @@ const ALONE = new RegExp(`^[\\s\`]*${VERSION}[\\s\`]*$`);
 export function versionsIn(lines: readonly string[], project: string | null): Version[] {
   const found = new Map<string, Version>();
   const add = (name: string, version: string) => {
-    const plain = version.replace(/[.,+-]+$/, "");
+    const plain = asAsked(name, version.replace(/[.,+-]+$/, ""));
     const key = `${name.toLowerCase()} ${plain}`;
     if (plain !== "" && found.size < MAX_VERSIONS && !found.has(key)) found.set(key, { name, version: plain });
   };
@@ -97,6 +100,7 @@ export function versionsIn(lines: readonly string[], project: string | null): Ve
       const known = name!.toLowerCase() === project?.toLowerCase() ? project : NAMES.get(name!.toLowerCase());
       if (known != null) add(known, version!);
     }
+    for (const [, version] of line.matchAll(GO_VERSION)) add("Go", version!);
     const [, label = "", value = ""] = LABELLED.exec(line) ?? [];
     const name = nameOf(label.trim(), project);
     if (name === undefined) continue;
@@ -105,6 +109,17 @@ export function versionsIn(lines: readonly string[], project: string | null): Ve
     else if (/^(?:OS|Platform)$/.test(name) && /\S/.test(value)) add(name, value.replaceAll(/[*`]/g, "").trim());
   }
   return [...found.values()];
+}
+
+const PYTHON_LEVELS = new Map([["alpha", "a"], ["beta", "b"], ["candidate", "rc"]]);
+
+/** As tools take it: what `sys.version_info` says, `3.12.4.final.0` or `3.13.0.candidate.1`, is no version for them. */
+function asAsked(name: string, version: string): string {
+  const final = /^([\d.]+)\.final(?:\.\d+)?$/.exec(version);
+  if (final !== null) return final[1]!;
+  const early = /^([\d.]+)\.(alpha|beta|candidate)\.(\d+)$/.exec(version);
+  if (early === null || !/Py/.test(name)) return version;
+  return `${early[1]}${PYTHON_LEVELS.get(early[2]!)}${early[3]}`;
 }
 
 /** What a label of a template stands for; undefined: not for a version. */

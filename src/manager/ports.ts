@@ -6,6 +6,7 @@ import type { CostSource } from "../models/usage.ts";
 import type { ExpectedFailure, FailureSignature, RunJudgement, RunPlace } from "../oracle/expected.ts";
 import type { ProgramEnd } from "../oracle/failure.ts";
 import type { ManagerSettings } from "./settings.ts";
+import type { Literal, Stated } from "./stated_literals.ts";
 
 /** `issue.json`: the seed's fields, and ours behind them. */
 export interface IssueSpec {
@@ -117,6 +118,31 @@ export interface Experiment {
   readonly detail: string;
 }
 
+/** A run in which something is changed on purpose, to see whether it still fails. */
+export interface ControlOrder {
+  /** The project's functions of these names tell what they give, and of one call (from 1) another value comes back. */
+  readonly results?: Stated & { readonly replace: { readonly call: number | "all"; readonly value: Literal } | null };
+  /** Beside the usual variables, and instead of those that the command or a script of a shell sets; of a list its start. */
+  readonly env?: Readonly<Record<string, { readonly value: string; readonly isList: boolean }>>;
+}
+
+/** What a witness has seen of the functions that were asked for; only for Python and Node. */
+export interface SeenResults {
+  /** Those that the project has, as far as it was loaded or its sources tell. */
+  readonly functions: readonly string[];
+  readonly calls: readonly SeenCall[];
+}
+/** From outside of these functions; values by their index. */
+export interface SeenCall {
+  readonly name: string;
+  /** What it gave is as good as these. */
+  readonly equals: readonly number[];
+  /** These are of the kind that it gives, and not the same. */
+  readonly fits: readonly number[];
+  /** Whether the issue has it with these arguments; null: it has none that can be read. */
+  readonly isStated: boolean | null;
+}
+
 /** One run of a script in a clean place. */
 export interface ScriptRun {
   readonly end: ProgramEnd;
@@ -124,6 +150,8 @@ export interface ScriptRun {
   readonly durationMs: number;
   /** Lines of the project that were executed, by path relative to its top; null: not traced, or not possible here. */
   readonly executed: ReadonlyMap<string, ReadonlySet<number>> | null;
+  /** Absent: not asked for, or nobody could see it. */
+  readonly results?: SeenResults;
 }
 
 /** A checkout of one commit in which one candidate's setup has been done. */
@@ -137,7 +165,12 @@ export interface PreparedPlace {
    */
   run(
     script: string,
-    options: { readonly fresh: boolean; readonly trace?: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly fresh: boolean;
+      readonly trace?: boolean;
+      readonly control?: ControlOrder;
+      readonly signal: AbortSignal;
+    },
   ): Promise<ScriptRun>;
   /** Runs a worker's check (a shell command) there, in the same sandbox. */
   check(command: string, options: { readonly signal: AbortSignal }): Promise<ProgramEnd>;

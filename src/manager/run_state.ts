@@ -1,6 +1,7 @@
 /** The state of a manager run: what its events add up to. */
 import type { EventData, RunEvent } from "../events/event.ts";
 import type { RunPhase, RunStatus, WorkerRole, WorkerStatus } from "../events/manager_events.ts";
+import type { ReproducerMinimized } from "../events/minimize_events.ts";
 
 export interface RunState {
   start: EventData<"run.started"> | null;
@@ -9,6 +10,8 @@ export interface RunState {
   pid: number;
   supervisors: number;
   gatewayUrl: string | null;
+  /** Null: nobody has been asked yet. */
+  routing: ModelRouting | null;
   status: RunStatus;
   /** The one that is under way; null: none. */
   phase: RunPhase | null;
@@ -22,7 +25,7 @@ export interface RunState {
   readonly candidates: Map<string, CandidateState>;
   /** Of candidates and of what became of them, in their order. */
   runs: EventData<"candidate.run">[];
-  minimized: EventData<"minimize.ended"> | null;
+  minimized: ReproducerMinimized | null;
   ranked: EventData<"hypotheses.ranked"> | null;
   comment: EventData<"comment.posted"> | null;
   /** Warnings and errors, at most the last of them. */
@@ -36,6 +39,14 @@ export interface RunState {
   /** The next event's number. */
   seq: number;
   lastEventAt: string;
+}
+
+/** Who asks which model. */
+export interface ModelRouting {
+  /** One model, or `codex=…, mini=…` where workers differ; null: their own default. */
+  readonly worker_model: string | null;
+  /** Null: no model is asked. */
+  readonly manager_model: string | null;
 }
 
 export interface PhaseState {
@@ -85,6 +96,7 @@ export function emptyRun(): RunState {
     pid: 0,
     supervisors: 0,
     gatewayUrl: null,
+    routing: null,
     status: "running",
     phase: null,
     phases: new Map(),
@@ -123,6 +135,7 @@ export function foldRun(state: RunState, event: RunEvent): void {
       break;
     case "run.serving":
       state.gatewayUrl = data.gateway_url;
+      state.routing = routingOf(data);
       break;
     case "run.phase":
       changePhase(state, data, nowMs);
@@ -192,7 +205,7 @@ export function foldRun(state: RunState, event: RunEvent): void {
       break;
     }
     case "minimize.ended":
-      state.minimized = data;
+      if ("candidate" in data) state.minimized = data;
       break;
     case "hypotheses.ranked":
       state.ranked = data;
@@ -219,6 +232,17 @@ export function foldRun(state: RunState, event: RunEvent): void {
   }
   state.seq = event.seq + 1;
   state.lastEventAt = time;
+}
+
+function routingOf({ worker_models = {}, manager_model = null }: EventData<"run.serving">): ModelRouting {
+  const models = Object.entries(worker_models);
+  const [first = null, ...others] = new Set(models.map(([, model]) => model));
+  return {
+    worker_model: others.length === 0
+      ? first
+      : models.map(([agent, model]) => `${agent}=${model ?? "its default"}`).join(", "),
+    manager_model,
+  };
 }
 
 /** Milliseconds that the phase was under way until now. */

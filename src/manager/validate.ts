@@ -2,10 +2,11 @@
 import type { EventData, EventFact } from "../events/event.ts";
 import type { FailureSignature } from "../oracle/expected.ts";
 import { describeSignature } from "../oracle/signature.ts";
+import { type Control, tryToRefute } from "./control_runs.ts";
 import { judgeScript } from "./judge_script.ts";
 import type { Candidate, IssueSpec, PreparedPlace, Validation } from "./ports.ts";
 import { scoreCandidate } from "./score.ts";
-import { standingOf, type ToldRun } from "./sequential_test.ts";
+import { type Standing, standingOf, type ToldRun, wilson } from "./sequential_test.ts";
 import type { ManagerSettings } from "./settings.ts";
 
 export interface ValidateOptions {
@@ -55,7 +56,11 @@ export async function validate(
       },
     });
   }
-  const { runs, matches, signature, interval, verdict, reason } = standing();
+  const found = standing();
+  const control = found.verdict === "reproduced" && found.signature !== null
+    ? await tryToRefute(candidate, place, { spec, signature: found.signature, signal })
+    : { kind: "untried" as const };
+  const { runs, matches, signature, interval, verdict, reason } = afterControl(found, control);
   await publish({
     type: "candidate.judged",
     data: {
@@ -83,6 +88,20 @@ export async function validate(
     signature,
     outcomes: told.map(({ outcome, reason, durationMs }) => ({ outcome, reason, duration_ms: durationMs })),
   };
+}
+
+function afterControl(standing: Standing, control: Control): Standing {
+  switch (control.kind) {
+    case "untried":
+      return standing;
+    case "held":
+      return { ...standing, reason: `${standing.reason}. ${control.reason}` };
+    case "refuted": {
+      const { reason } = control;
+      const interval = wilson(0, standing.runs);
+      return { ...standing, verdict: "not_reproduced", matches: 0, signature: null, interval, reason };
+    }
+  }
 }
 
 function toldRun({ outcome, reason, signature, duration_ms: durationMs }: EventData<"candidate.run">): ToldRun {

@@ -7,6 +7,8 @@ export interface ProgramEnd {
   /** `SIGSEGV`; null: none. */
   readonly signal: string | null;
   readonly timedOut: boolean;
+  /** What of its surroundings' limits has ended it, in words: `memory (4 GiB)`; absent: none. */
+  readonly limit?: string;
   readonly stdout: string;
   readonly stderr: string;
   /** What the runtimes themselves told of uncaught failures, in the order they happened; empty where nobody witnessed. */

@@ -55,6 +55,8 @@ export function judgeRun(end: ProgramEnd, expected: readonly ExpectedFailure[], 
   const failures = readFailures(end);
   const first = failures[0];
   if (first === undefined) return judgement("no_failure", "It ended well", null);
+  // Whatever is expected: a machine with more of it may have shown something else.
+  if (end.limit !== undefined) return judgement("environment", `It was ended by its limit of ${end.limit}`, first);
   let closest: Mismatch | undefined;
   for (const failure of failures) {
     for (const [index, wanted] of expected.entries()) {

@@ -49,6 +49,10 @@ const EXCEPTION_CODES = { python: [1], node: [1, 7] } as const;
  * tells of its own end, nothing but the lines of wrappers follows it, and the status is the one that belongs to it.
  */
 export function readFailures(end: ProgramEnd): readonly ObservedFailure[] {
+  if (end.limit !== undefined) {
+    const failure = bare(end, "signal", end.signal ?? "SIGKILL", `ended by its limit of ${end.limit}`);
+    return [{ ...failure, trouble: "resources" }];
+  }
   if (end.timedOut) return [bare(end, "timeout", "timeout", null)];
   if (end.exitCode === 0 && end.signal === null) return [];
   const stderr = cleanLines(end.stderr);

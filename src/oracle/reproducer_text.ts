@@ -25,6 +25,10 @@ const STATUS: readonly (readonly [extension: RegExp, call: RegExp])[] = [
   [/^rs$/, /\bprocess::(?:exit|abort)\s*\(|\bExitCode::/],
   [/^(?:java|kt|scala)$/, /\bSystem\.exit\(|\bhalt\(/],
 ];
+/** What ends a program as a failed assertion, or the allocator, does. */
+const ABORTS = /\b(?:abort|raise|kill|tgkill|syscall|_exit|_Exit|quick_exit|__builtin_trap|system|popen|exec[lv]\w*)\b/;
+/** `os.Exit(m.Run())` is how tests are written. */
+const GO_EXIT = /\bos\.Exit\b(?!\(\w+\.Run\(\)\))|\bsyscall\.(?:Kill|Exit)\b|\blog\.Fatal/;
 /** Words that only the runtime writes, or somebody who forges its report. */
 const REPORTS: Partial<Record<ObservedFailure["runtime"], RegExp>> = {
   python: /Traceback \(most recent call last\)/,
@@ -80,7 +84,15 @@ export function ownEnd(failure: ObservedFailure, end: ProgramEnd, place: RunPlac
     ) {
       return `Its last command is no program of the project: ${quoted(last)}`;
     }
-    return null;
+    return builtItself(shell, last, place);
+  }
+  if (failure.runtime === "native" && NATIVE.test(extension)) {
+    const abort = ABORTS.exec(script);
+    if (abort !== null) return `The reproducer may have ended itself: ${quoted(abort[0])}`;
+  }
+  if (failure.runtime === "go" && failure.kind === "assertion") {
+    const exit = GO_EXIT.exec(script);
+    if (exit !== null) return `The reproducer may have ended its tests itself: ${quoted(exit[0])}`;
   }
   const lines = NATIVE.test(extension) ? /^[ \t]*#[ \t]*(?:line\b|\d+[ \t]+").*/m.exec(script) : null;
   if (lines !== null) return `The reproducer gives its lines the names of others: ${quoted(lines[0])}`;
@@ -90,6 +102,32 @@ export function ownEnd(failure: ObservedFailure, end: ProgramEnd, place: RunPlac
   return forged === null || forged === undefined
     ? null
     : `The reproducer may have printed the report itself: ${quoted(forged[0])}`;
+}
+
+const SOURCE = /^["']?([^\s"']+\.(?:c|cc|cpp|cxx|rs|go|java|zig|swift|s|S))["']?$/;
+
+/** How the program that a shell runs last has come from the reproducer itself; null: it has not, as far as is seen. */
+function builtItself(shell: string, last: string, { files }: RunPlace): string | null {
+  const program = /^["']?(?:\.\/)?([\w./+-]+)/.exec(last)?.[1];
+  if (program === undefined || files === undefined) return null;
+  const isProgram = (word: string | undefined) => word?.replace(/^["']?(?:\.\/)?|["']$/g, "") === program;
+  for (const line of shell.split("\n").slice(0, MAX_STATEMENTS)) {
+    for (const command of line.slice(0, MAX_BINDING).split(/&&|\|\||[;|]/)) {
+      const words = command.trim().split(/\s+/);
+      const written = words.some((word, at) => /^\d?>{1,2}$/.test(word) && isProgram(words[at + 1])) ||
+        words.some((word) => />/.test(word) && isProgram(word.replace(/^.*>/, ""))) ||
+        (/^(?:cp|mv|ln|install|tee)$/.test(words[0]!) && isProgram(words.at(-1)));
+      if (written) return `The program that ends is the reproducer's own: ${quoted(command)}`;
+      if (!words.some((word, at) => word === "-o" && isProgram(words[at + 1]))) continue;
+      const sources = words.flatMap((word) => SOURCE.exec(word)?.[1]?.replace(/^\.\//, "") ?? []);
+      const own = sources.find((path) => !files.has(path));
+      if (own !== undefined) {
+        return `The program that ends has been built from a source of the reproducer's, ${quoted(own)}: ` +
+          "nothing tells whether the project crashed; build both with -g -fsanitize=address";
+      }
+    }
+  }
+  return null;
 }
 
 /** A line that prints something of its own, and not to a file or another program. */

@@ -18,7 +18,14 @@ import {
 } from "./orphans.ts";
 import { pipeNameOf } from "./pipe_level.ts";
 import { pause, PipeReader } from "./pipe_reader.ts";
-import { type FamilyTraits, findFamily, MARK_VARIABLE, readProcess, signalProcess } from "./process_tree.ts";
+import {
+  type FamilyTraits,
+  findFamily,
+  MARK_VARIABLE,
+  type ProcessEntry,
+  readProcess,
+  signalProcess,
+} from "./process_tree.ts";
 
 export interface CommandOptions {
   readonly cwd: string;
@@ -38,6 +45,8 @@ export interface CommandOptions {
   readonly stderr?: "merge" | "separate";
   /** What the program leaves running when it ends well in time: "keep", the default, or "end". */
   readonly background?: "keep" | "end";
+  /** Told once that it runs, with a way to look at its living processes, which costs a look at all of the machine's. */
+  readonly onStart?: (members: () => readonly ProcessEntry[]) => void;
 }
 
 export interface CommandEnd {
@@ -136,6 +145,7 @@ export async function runCommand(argv: readonly [string, ...string[]], options: 
     : setTimeout(() => interruption.resolve("timeout"), Math.min(options.timeoutMs, MAX_TIMER_MS));
 
   try {
+    options.onStart?.(() => findFamily(familyOf(command)));
     const first = await Promise.race([exited, interruption.promise]);
     if (typeof first !== "string") {
       if (options.background === "end" && mayHaveOrphans()) await endCommand(command, 0);
@@ -240,8 +250,8 @@ function start(
   return { child, command };
 }
 
-async function endCommand(command: ActiveCommand, graceMs: number): Promise<void> {
-  const family: FamilyTraits = {
+function familyOf(command: ActiveCommand): FamilyTraits {
+  return {
     get roots() {
       return new Set(command.hasExited ? [] : [command.pid]);
     },
@@ -249,6 +259,10 @@ async function endCommand(command: ActiveCommand, graceMs: number): Promise<void
     // An orphan without a mark may be another command's or a worker's; with no other it can only be this one's.
     adopts: (child) => command.isAlone() && isOrphan(child) && child.startTicks >= command.startTicks,
   };
+}
+
+async function endCommand(command: ActiveCommand, graceMs: number): Promise<void> {
+  const family = familyOf(command);
   if (graceMs > 0) {
     for (const member of findFamily(family)) signalProcess(member, "SIGTERM");
     if (!hasProcessTable()) signalGroups(family.roots, "SIGTERM");

@@ -1,5 +1,6 @@
 /** What the events of a manager run say to a person, and what has come of it at the end. */
-import type { EventData, RunEvent } from "../events/event.ts";
+import type { RunEvent } from "../events/event.ts";
+import type { ReproducerMinimized } from "../events/minimize_events.ts";
 import type { Decision } from "../manager/artifacts.ts";
 import { duration, type NoteStyle, oneLine, usdOrUnknown, words } from "./session_notes.ts";
 
@@ -70,7 +71,7 @@ export class RunNotes {
         return note("dim", `minimize: ${data.pass}, ${data.size} characters, ${data.calls} calls`);
       }
       case "minimize.ended":
-        return note("plain", minimized(data));
+        return "candidate" in data ? note("plain", minimized(data)) : undefined;
       case "hypothesis.checked":
         return note(
           "dim",
@@ -95,7 +96,7 @@ export class RunNotes {
   }
 }
 
-function minimized({ start_size, size, calls, minimal_by, removed_by_model }: EventData<"minimize.ended">): string {
+function minimized({ start_size, size, calls, minimal_by, removed_by_model }: ReproducerMinimized): string {
   const model = removed_by_model === 0 ? "" : `, ${removed_by_model} of them by a model`;
   return `minimize: ${start_size} to ${size} characters${model}, minimal by ${minimal_by}, ${calls} calls`;
 }

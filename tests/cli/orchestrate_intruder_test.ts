@@ -44,7 +44,8 @@ async function startServed(agents: FakeAgents, args: readonly string[]): Promise
     env: { OPENAI_API_KEY: "sk-nobody-is-asked-with-this" },
   });
   const serving = await run.event("the session is served", ({ type }) => type === "session.serving");
-  return { run, url: serving.data.dashboard_url as string };
+  ok(serving.type === "session.serving");
+  return { run, url: serving.data.dashboard_url! };
 }
 
 async function press(url: string, command: string): Promise<number> {

@@ -24,6 +24,24 @@ Deno.test("versions are found as people and programs write them", () => {
       "Python 3.12.1",
       "GCC 13.2.0",
     ]],
+    ["Python 3.12.4.final\npython : 3.11.9.final.0\nDjango==4.2.0.final.0\n**Python**: `3.10.1.final.0`", [
+      "Python 3.12.4",
+      "Python 3.11.9",
+      "Django 4.2.0",
+      "Python 3.10.1",
+    ]],
+    ["Python 3.12.4 (main, Jun  6 2024, 18:26:44)\nPython 3.13.0rc1\nPython: 3.14.0.candidate.2\npython3 3.9.2+", [
+      "Python 3.12.4",
+      "Python 3.13.0rc1",
+      "Python 3.14.0rc2",
+      "Python 3.9.2",
+    ]],
+    ["Node v20.11.1 and go1.22.3, then go1.23rc2; not /usr/local/go1.20/bin, mango1.5", [
+      "Node 20.11.1",
+      "Go 1.22.3",
+      "Go 1.23rc2",
+    ]],
+    ["A gem: mylib 3.0.0.beta.2", ["mylib 3.0.0.beta.2"]],
     ["See section 3.2, step 4, and 10 files; Python is nice. Version", []],
     ["A matrix of 3.5 GB at 12:30:05 on 2024-01-02, mail@1.com", []],
   ];
@@ -47,7 +65,22 @@ not in v1.2.3 or v2.0rc1. node v22.1.0, mylib 1.4, defaced, 20240102, 1234567, d
 });
 
 Deno.test("endless text takes no endless time", () => {
-  for (const piece of ["a", "a.", "1.", "v1.", "Python ", "a==", "deadbee1", "- a: ", "1a2b3c4 "]) {
+  for (
+    const piece of [
+      "a",
+      "a.",
+      "1.",
+      "v1.",
+      "Python ",
+      "a==",
+      "go1.",
+      "1.final.",
+      "Python 3.0.candidate.",
+      "deadbee1",
+      "- a: ",
+      "1a2b3c4 ",
+    ]
+  ) {
     const text = piece.repeat(100_000);
     const versions = versionsIn([text], "mylib");
     ok(versions.length <= 40 && refCandidates(text, versions, "mylib").length <= 20);

@@ -122,6 +122,23 @@ Deno.test("whoever goes on with a run that was cut off repeats nothing", () => {
   equal(state.candidates.size, 1);
 });
 
+Deno.test("who asks which model is one for all workers, or one for each agent", () => {
+  const routing = (worker_models?: Record<string, string | null>, manager_model?: string | null) =>
+    fold([started, {
+      type: "run.serving",
+      data: { gateway_url: "http://127.0.0.1:1", worker_models, manager_model },
+    }]).routing;
+  equal(fold([started]).routing, null);
+  deepEqual(routing({ mini: "openai/gpt-5" }, "openai/o3"), {
+    worker_model: "openai/gpt-5",
+    manager_model: "openai/o3",
+  });
+  deepEqual(routing({ mini: "m", codex: "m" }, null), { worker_model: "m", manager_model: null });
+  deepEqual(routing({ codex: null }, null), { worker_model: null, manager_model: null });
+  deepEqual(routing({ codex: null, mini: "m" }), { worker_model: "codex=its default, mini=m", manager_model: null });
+  deepEqual(routing(), { worker_model: null, manager_model: null }, "as older versions have told it");
+});
+
 Deno.test("an issue that needed somebody is read again", () => {
   const issue: EventFact = {
     type: "issue.read",

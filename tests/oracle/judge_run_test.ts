@@ -1184,3 +1184,21 @@ Deno.test("judgeRun() never takes a traceback with text around it for the end of
     { numRuns: 500 },
   );
 });
+
+Deno.test("what a limit of the surroundings has ended shows nothing, whatever is expected", () => {
+  const limit = "memory (4 GiB)";
+  const end = programEnd({ signal: "SIGKILL", exitCode: null, limit, stderr: "Killed\n" });
+  const wanted = [
+    expecting({ signal: "SIGKILL" }),
+    expecting({ type: "MemoryError" }),
+    expecting({ exitCode: 137 }),
+    expecting({ type: "timeout" }),
+    wrongResult,
+  ];
+  const { outcome, matched, reason, failure } = judgeRun(end, wanted, py);
+  deepEqual([outcome, matched, reason], ["environment", null, "It was ended by its limit of memory (4 GiB)"]);
+  deepEqual([failure?.signal, failure?.trouble], ["SIGKILL", "resources"]);
+  const own = witnessed({ type: "MemoryError", message: "" }, { exitCode: 1 });
+  equal(judgeRun(own, [expecting({ type: "MemoryError" })], py).outcome, "match");
+  equal(judgeRun(own, [valueError], py).outcome, "environment");
+});

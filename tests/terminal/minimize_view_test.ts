@@ -1,12 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import {
-  type MinimizeEnd,
-  type MinimizeEvent,
-  minimizeLine,
-  type MinimizeProgress,
-  minimizeResult,
-  progressLine,
-} from "../../src/terminal/minimize_view.ts";
+import type { MinimizeEnd, MinimizeEvent, MinimizeProgress } from "../../src/events/minimize_events.ts";
+import { minimizeLine, minimizeResult, progressLine } from "../../src/terminal/minimize_view.ts";
 
 const PROGRESS: MinimizeProgress = {
   pass: "tokens",
@@ -75,6 +69,18 @@ cost:    cost unknown
 time:    5.0 s
 `,
   );
+});
+
+Deno.test("an empty result is told as one that nobody wanted, unless there was nothing from the start", () => {
+  const heads = (end: Partial<MinimizeEnd>) => minimizeResult({ ...END, ...end }).split("\n").slice(0, 5);
+  deepEqual(heads({ size: 0, output: ["/w/a.py"] }), [
+    "status:  minimal, but empty",
+    "warning: nothing of the file is needed to show it: does the command look at {file}, and can it say no?",
+    "result:  /w/a.py",
+    "size:    2000 → 0 characters (0.0 % of the start)",
+    "proof:   an empty file shows it as well",
+  ]);
+  equal(heads({ size: 0, start_size: 0 })[0], "status:  minimal");
 });
 
 Deno.test("lines show what is foreign without effect, and only what stays", () => {

@@ -54,7 +54,8 @@ Deno.test("live says what is missing, all at once, and builds nothing then", asy
   const { code, summary, folder } = await evaluate(sandbox, absent, ["--mode", "live", "--python-version", "3.99"]);
   deepEqual([code, summary.status, summary.codex_invoked], [75, "skipped", false]);
   const reasons = summary.skip_reason.split("; ");
-  equal(reasons[0], `Missing: the commit ${"1".repeat(40)} in the repository`);
+  const fetch = `\`git -C ${numpy.path} fetch origin ${"1".repeat(40)}\``;
+  equal(reasons[0], `Missing: the commit ${"1".repeat(40)} in the repository (${fetch})`);
   match(summary.skip_reason, /Python 3\.99 \(found 3\.\d+\.\d+; `uv` would get it\)/);
   match(summary.skip_reason, /an agent \(codex or mini\): .*(?:codex|mini): /);
   deepEqual(namesIn(folder), ["metadata.json", "summary.json"]);

@@ -88,7 +88,7 @@ Deno.test("a run leaves the artifacts of the seed with their fields, ours behind
         total: tokens(6),
         by_source: { w1: tokens(2), w2: tokens(2), w3: tokens(1), w4: tokens(1) },
       },
-      model_routing: { worker_model: null, manager_model: null },
+      model_routing: { worker_model: "openai/gpt-5", manager_model: null },
     },
   );
   equal(cost_usd > 0, true);

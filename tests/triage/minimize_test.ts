@@ -2,7 +2,8 @@
 import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import { join } from "node:path";
 import { contentKey } from "../../src/commands/minimize/identity.ts";
-import type { MinimizeEnd, MinimizeEvent } from "../../src/terminal/minimize_view.ts";
+import { runEvent } from "../../src/events/event.ts";
+import type { MinimizeEnd, MinimizeEvent } from "../../src/events/minimize_events.ts";
 import { exists, findPython, type GocoreEnd, type GocoreOptions, Sandbox, until } from "../support/gocore.ts";
 import { namesIn } from "../support/temp_dir.ts";
 
@@ -26,6 +27,9 @@ async function minimize(box: Sandbox, args: readonly string[], options: GocoreOp
 /** The stream of a run that was not killed. */
 function told(end: GocoreEnd): { events: MinimizeEvent[]; ended: MinimizeEnd } {
   const events = end.events as unknown as MinimizeEvent[];
+  for (const [seq, { timestamp: time, ...fact }] of end.events.entries()) {
+    deepEqual(runEvent.parse({ seq, time, ...fact }), { seq, time, ...fact }, "every record is an event of ours");
+  }
   const last = events.at(-1);
   equal(events[0]?.type, "minimize.started", `${end.stdout}${end.stderr}`);
   ok(last?.type === "minimize.ended", `${end.stdout}${end.stderr}`);
@@ -96,6 +100,30 @@ main()
     const { stderr } = await new Deno.Command(python!, { args: [join(box.workdir, "crash.minimal.py")] }).output();
     match(new TextDecoder().decode(stderr), /in get\n[\s\S]*KeyError: /);
     ok(result.length < 100, result);
+  },
+});
+
+Deno.test({
+  name: "an expectation that the start does not meet is told what would meet it, as it has to be written",
+  ignore: python === undefined,
+  fn: async () => {
+    await using box = await Sandbox.create();
+    await box.file("work/a.py", 'print("hello")\n{}["it\'s a $name"]\n');
+    await box.file("work/b.py", 'x = 1\nraise ValueError("can\'t")\n');
+    const refused = async (file: string) => {
+      const { code, stderr } = await box.run(["minimize", file, "--oracle", python!, "--expect", "OSError: bar"]);
+      equal(code, 1);
+      return stderr;
+    };
+    const dollar = await refused("a.py");
+    match(
+      dollar,
+      /expected: the command fails with OSError: bar\n {2}found: {4}it exited with 1, with KeyError: "it's/,
+    );
+    match(dollar, /write `--expect 'KeyError: "it'\\''s a \$name"'`, or `--same-failure`/);
+    match(await refused("b.py"), /write `--expect "ValueError: can't"`/);
+    const { code } = await minimize(box, ["b.py", "--oracle", python!, "--expect", "ValueError: can't"]);
+    equal(code, 0);
   },
 });
 
@@ -203,9 +231,18 @@ Deno.test("a start that is not interesting is told with what was seen, and leave
       /expected: the command exits with 0\n {2}found: {4}it exited with 3\n[\s\S]*seen/,
     ],
     [["--oracle", "true", "--same-failure"], /expected: the command fails\n {2}found: {4}it exited with 0/],
-    [["--oracle", "exit 3; :", "--expect", "exit 4"], /fails with exit 4\n {2}found: {4}it exited with 3/],
-    [["--oracle", "kill -SEGV $$; :", "--expect", "SIGABRT"], /was ended by SIGSEGV/],
-    [["--oracle", "no-such-program-x", "--same-failure"], /it exited with 127/],
+    [
+      ["--oracle", "exit 3; :", "--expect", "exit 4"],
+      /fails with exit 4\n {2}found: {4}it exited with 3\n[\s\S]*write `--expect 'exit 3'`/,
+    ],
+    [
+      ["--oracle", "kill -SEGV $$; :", "--expect", "SIGABRT"],
+      /was ended by SIGSEGV\n[\s\S]*write `--expect SIGSEGV`/,
+    ],
+    [
+      ["--oracle", "no-such-program-x", "--same-failure"],
+      /it exited with 127\n[\s\S]*names a program that is not there/,
+    ],
     [["--oracle", "sleep 100000; :", "--timeout-sec", "0.5"], /it did not end in time/],
   ];
   await Promise.all(cases.map(async ([args, expected], at) => {

@@ -168,9 +168,11 @@ Deno.test({
     const attach = await place.run("attach", "--worker", "w1");
     deepEqual([attach.code, attach.stdout], [0, "tmux attach-session -t =codorch-r_1-w1\n"]);
     await until(
-      "its session shows its stream",
-      async () => (await place.tmux("capture-pane", "-p", "-t", "=codorch-r_1-w1:")).includes("began"),
+      "its session shows what it does",
+      async () => /^2\S+Z says +began$/m.test(await place.tmux("capture-pane", "-p", "-t", "=codorch-r_1-w1:")),
     );
+    const shown = await place.run("status", "--lines", "9");
+    match(shown.stdout, /^== w1\n2\S+Z starts +codex, attempt 1\n2\S+Z status +Session started\n2\S+Z says +began$/m);
 
     const sent = await place.run("send", "--worker", "w1", "--text", "Try 3.13");
     deepEqual([sent.code, sent.stdout, sent.stderr], [0, "", "w1 (codex) is told, and goes on with it\n"]);

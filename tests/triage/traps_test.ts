@@ -7,6 +7,7 @@ import { javaTraps } from "./traps/java_traps.ts";
 import { nativeTraps } from "./traps/native_traps.ts";
 import { nodeTraps } from "./traps/node_traps.ts";
 import { pythonTraps } from "./traps/python_traps.ts";
+import { resultTraps } from "./traps/result_traps.ts";
 import { rustTraps } from "./traps/rust_traps.ts";
 
 const all = {
@@ -18,6 +19,7 @@ const all = {
   Rust: rustTraps,
   "the text of issues": issueTraps,
   hangs: hangTraps,
+  "wrong results": resultTraps,
 };
 
 const isThere = (program: string, args: readonly string[]) => {

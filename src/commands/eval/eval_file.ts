@@ -59,8 +59,12 @@ export async function readEvalFile(path: string): Promise<EvalCase[]> {
   let content: string;
   try {
     content = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new Failure("usage", `Cannot read the issues: "${path}": ${messageOf(error)}`, { cause: error });
+  } catch (cause) {
+    const finding = cause instanceof Deno.errors.NotFound ? "there is no such file" : messageOf(cause);
+    throw new Failure("usage", `Cannot read the issues: "${path}": ${finding}`, {
+      hints: ["Name a YAML list of issues: `gocore eval --help` has an example"],
+      cause,
+    });
   }
   return parseEvalCases(content, path);
 }

@@ -1,6 +1,7 @@
 /** One evaluation of `numpy-convolve`: what it was told, what it works with, what it has come to. */
 import type { History } from "../../git/history.ts";
 import type { Repository } from "../../git/repository.ts";
+import { shellWord } from "../../templates/shell_word.ts";
 import type { Io } from "../../terminal/io.ts";
 import type { OracleVerdict } from "./convolve_oracle.ts";
 
@@ -50,6 +51,13 @@ export interface Evaluation {
   /** Writes an artifact; returns its path. */
   keep(name: string, content: string | object): Promise<string>;
   say(line: string): Promise<void>;
+}
+
+/** What is missing, and how to get it, for a commit that is not in the clone. */
+export function missingCommit(ref: string, { repository }: Pick<Evaluation, "repository">): string {
+  return `the commit ${ref} in the repository (\`git -C ${shellWord(repository.root)} fetch origin ${
+    shellWord(ref)
+  }\`)`;
 }
 
 export const TARGET_FILE = "numpy/_core/numeric.py";

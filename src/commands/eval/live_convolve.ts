@@ -13,7 +13,7 @@ import { readOptions } from "../orchestrate/read_options.ts";
 import { selfProgram } from "../orchestrate/self_program.ts";
 import { homeToHide, inheritedEnvironment, programPlaces } from "../worker_place.ts";
 import { askConvolve, type OracleRecord } from "./convolve_oracle.ts";
-import { type Evaluation, type Outcome, TARGET_FILE } from "./evaluation.ts";
+import { type Evaluation, missingCommit, type Outcome, TARGET_FILE } from "./evaluation.ts";
 
 /** `candidate_patch_validation.json`. */
 interface PatchValidation {
@@ -119,7 +119,7 @@ class LiveConvolve {
   async #missing(): Promise<string[]> {
     const { flags, bug, fix, history, io: { env, cwd } } = this.evaluation;
     const missing = Object.entries({ [flags.bugCommit]: bug, [flags.referenceFixCommit]: fix })
-      .flatMap(([ref, commit]) => commit === undefined ? [`the commit ${ref} in the repository`] : []);
+      .flatMap(([ref, commit]) => commit === undefined ? [missingCommit(ref, this.evaluation)] : []);
     const environment = await this.#environment("before");
     if (!`${environment?.version}.`.startsWith(`${flags.pythonVersion}.`)) {
       const found = environment?.version ?? "none that makes environments";

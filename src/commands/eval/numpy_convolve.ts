@@ -8,10 +8,11 @@ import { findProgram } from "../../process/find_program.ts";
 import { runCommand } from "../../process/spawn.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
 import { writeFileAtomic } from "../../store/atomic_file.ts";
+import { shellWord } from "../../templates/shell_word.ts";
 import type { Io } from "../../terminal/io.ts";
 import { programPlaces } from "../worker_place.ts";
 import { askConvolve, type OracleRecord } from "./convolve_oracle.ts";
-import { type ConvolveFlags, type Evaluation, type Outcome, TARGET_FILE } from "./evaluation.ts";
+import { type ConvolveFlags, type Evaluation, missingCommit, type Outcome, TARGET_FILE } from "./evaluation.ts";
 import { newRunFolder } from "./new_run_folder.ts";
 
 /** Nobody could look: neither passed nor failed (EX_TEMPFAIL). */
@@ -20,13 +21,12 @@ const EXIT_SKIPPED = 75;
 export async function evalNumpyConvolve(flags: ConvolveFlags, io: Io): Promise<number> {
   const target = resolve(io.cwd, flags.numpyRepoPath);
   const opening = { env: io.env, run: runCommand, signal: io.signal };
-  const repository = await openRepository(target, opening).catch((error) => {
-    if (error instanceof Failure) throw error;
-    throw new Failure("usage", `Cannot use --numpy-repo-path: found no folder "${target}"`, { cause: error });
-  });
+  const isFolder = await Deno.stat(target).then(({ isDirectory }) => isDirectory, () => false);
+  const repository = isFolder ? await openRepository(target, opening) : undefined;
   if (repository === undefined) {
-    throw new Failure("usage", `Cannot use --numpy-repo-path: need a git repository, found none in "${target}"`, {
-      hints: ["Make one: `git clone https://github.com/numpy/numpy`"],
+    const found = isFolder ? `no git repository in "${target}"` : `no folder "${target}"`;
+    throw new Failure("usage", `Cannot use --numpy-repo-path: need a clone of NumPy, found ${found}`, {
+      hints: [`Make one: \`git clone https://github.com/numpy/numpy${isFolder ? "" : ` ${shellWord(target)}`}\``],
     });
   }
   const history = await openHistory(repository, opening);
@@ -73,7 +73,7 @@ async function runOffline(evaluation: Evaluation): Promise<Outcome> {
   signal.throwIfAborted();
   const missing = [
     ...(python === undefined ? ["python3"] : []),
-    ...(bug === undefined ? [`the commit ${evaluation.flags.bugCommit} in the repository`] : []),
+    ...(bug === undefined ? [missingCommit(evaluation.flags.bugCommit, evaluation)] : []),
   ];
   if (python === undefined || bug === undefined) return { status: "skipped", reason: `Missing: ${missing.join(", ")}` };
   const ask = async (commit: string): Promise<OracleRecord> => {

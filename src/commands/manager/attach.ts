@@ -11,6 +11,7 @@ import { findRun, type RunFlags } from "./control_commands.ts";
 import { readRun } from "./run_folder.ts";
 import { MANAGER_LOG } from "./run_status.ts";
 import { findSessions, tmuxProblem } from "./tmux_sessions.ts";
+import { viewOf } from "./worker_files.ts";
 
 export interface Terminal {
   isTerminal(): boolean;
@@ -44,8 +45,9 @@ export async function attachTo(
     ((await findSessions(env))(name) ? undefined : `there is no session "${name}" any more`);
   if (problem !== undefined) {
     const stream = worker === MANAGER ? join(folder, MANAGER_LOG) : state.workers.get(worker)?.launch?.stream;
+    const written = stream && (worker === MANAGER ? stream : viewOf(stream));
     throw new Failure("environment", `Cannot attach to ${worker}: ${problem}`, {
-      hints: stream === undefined ? [] : [`Read what it has written: \`less ${shellWord(stream)}\``],
+      hints: written === undefined ? [] : [`Read what it has written: \`less ${shellWord(written)}\``],
     });
   }
   const argv = ["tmux", "attach-session", "-t", `=${name}`] as const;

@@ -37,18 +37,22 @@ export async function sendToRun(
   flags: RunFlags & { readonly worker: string; readonly text: string },
   io: Io,
 ): Promise<number> {
+  const { worker, text } = flags;
+  if (text.trim() === "") {
+    throw new Failure("usage", "Cannot use --text: need something to tell, found an empty text", {
+      hints: [`Say it, for example \`${commandLine(`send --run-id ${flags.runId} --worker w1 --text "…"`, flags)}\``],
+    });
+  }
+  if (text.length > MAX_TEXT) {
+    throw new Failure("usage", `Cannot use --text: need at most ${MAX_TEXT} characters, found ${text.length}`, {
+      hints: ["Put the rest into a file that the worker can read, and name it"],
+    });
+  }
   const folder = await findRun(flags, io);
   const runId = basename(folder);
   const from = await sizeOf(join(folder, LOG_NAME));
   const pid = supervisorOf(folder);
   const { state } = await readRun(folder);
-  const { worker, text } = flags;
-  if (text.trim() === "" || text.length > MAX_TEXT) {
-    const found = text.trim() === "" ? "an empty one" : `${text.length}`;
-    throw new Failure("usage", `Cannot use --text: need a text of at most ${MAX_TEXT} characters, found ${found}`, {
-      hints: ["Put the rest into a file of the repository, and name it"],
-    });
-  }
   const known = [MANAGER, ...state.workers.keys()];
   if (!known.includes(worker)) {
     const near = closestName(worker, known);

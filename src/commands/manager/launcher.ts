@@ -12,6 +12,7 @@ import { adjustmentFor } from "../../orchestrate/recovery.ts";
 import type { SandboxRequest } from "../../process/sandbox.ts";
 import { findWorkerProcess, newWorkerMark } from "../../process/worker_process.ts";
 import { writeFileAtomic } from "../../store/atomic_file.ts";
+import { exists } from "../../store/exists.ts";
 import { adoptWorkerRun, startWorkerRun, type WorkerRun, type WorkerRunRequest } from "../../workers/worker_run.ts";
 import type { ReadyAgent } from "../orchestrate/launcher.ts";
 import {
@@ -81,6 +82,8 @@ export function createLauncher(parts: LauncherParts): WorkerLauncher {
         isNew: launch.agent === undefined,
       });
       await writeTask(files.worktree, { ...order.files, ...more });
+      // What shows it wants it to be there.
+      await Deno.writeTextFile(files.view, "", { append: true });
       const key = ledger.issueKey({ run: runId, worker: order.worker, leaseMs: leaseMs(parts.settings) });
       try {
         const streamOffset = (await Deno.stat(files.stream).catch(() => undefined))?.size ?? 0;
@@ -104,7 +107,7 @@ export function createLauncher(parts: LauncherParts): WorkerLauncher {
         );
         hooks.onStarted(startedFact(run!, { worker: order.worker, attempt }));
         begin();
-        tmux?.open(order.worker, { pid: run!.process.handle.pid, files: [files.stream, files.stderr] });
+        tmux?.open(order.worker, { pid: run!.process.handle.pid, files: [files.view, files.stderr] });
         return workerOf(run!, { ledger, agent, keyId: key.id });
       } catch (error) {
         ledger.endKey(key.id);
@@ -343,8 +346,4 @@ function sandboxOf({ settings, sandbox, repository, env }: LauncherParts, { loca
     network: true,
     hideHome: homeToHide(env),
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }

@@ -6,6 +6,7 @@ import { Failure } from "../../failure.ts";
 import { isRunName } from "../../gateway/names.ts";
 import { type IssueAddress, parseIssueUrl } from "../../github/parse_issue_url.ts";
 import type { ManagerSettings } from "../../manager/settings.ts";
+import { checkedValue, type ValueType } from "../checked_value.ts";
 import type { BACKENDS, SANDBOX_MODES } from "../orchestrate/settings_file.ts";
 import { flagOf } from "../orchestrate/saved_options.ts";
 import {
@@ -338,21 +339,10 @@ function pathFlag(
   return value === undefined ? undefined : resolve(cwd, value);
 }
 
-interface Type<T> {
-  safeParse(value: unknown): { success: true; data: T } | {
-    success: false;
-    error: { issues: readonly { message: string }[] };
-  };
-}
-
 /** The value of a flag; undefined when it was not given. */
-function checked<T>(type: Type<T>, name: keyof ManagerFlags, flags: ManagerFlags): T | undefined {
+function checked<T>(type: ValueType<T>, name: keyof ManagerFlags, flags: ManagerFlags): T | undefined {
   const value = flags[name];
-  if (value === undefined) return undefined;
-  const result = type.safeParse(value);
-  if (result.success) return result.data;
-  const found = typeof value === "number" ? String(value) : value === "" ? "an empty text" : "another text";
-  throw wrong(flagOf(name), `need ${result.error.issues[0]!.message}, found ${found}`);
+  return value === undefined ? undefined : checkedValue(type, value, (finding) => wrong(flagOf(name), finding));
 }
 
 function wrong(flag: string, finding: string): Failure {

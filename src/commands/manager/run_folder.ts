@@ -9,6 +9,7 @@ import { SKELETON } from "../../manager/artifacts.ts";
 import { emptyRun, foldRun, type RunState } from "../../manager/run_state.ts";
 import type { ManagerSettings } from "../../manager/settings.ts";
 import { writeFileAtomic } from "../../store/atomic_file.ts";
+import { exists } from "../../store/exists.ts";
 import { type Claim, claimLock, lockOwner } from "../../store/owner_lock.ts";
 import {
   type EventLog,
@@ -243,8 +244,4 @@ function parsed(content: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }

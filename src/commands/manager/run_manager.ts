@@ -2,8 +2,8 @@
 import { dirname, join } from "node:path";
 import { VERSION } from "../../config/version.ts";
 import { readConfigFile } from "../../config/read_config_file.ts";
-import { Failure, messageOf } from "../../failure.ts";
-import { type Gateway, startGateway } from "../../gateway/gateway.ts";
+import { Failure } from "../../failure.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
 import { readGatewaySettings } from "../../gateway/read_settings.ts";
 import type { GatewaySettings } from "../../gateway/settings.ts";
 import { openHistory } from "../../git/history.ts";
@@ -29,8 +29,10 @@ import { endAllCommands, endCommandsOf, killAllNow, runCommand } from "../../pro
 import { endAllWorkers, killAllWorkersNow } from "../../process/worker_process.ts";
 import { Redactor, secretsIn } from "../../safety/secrets.ts";
 import { removeTemporaries, writeFileAtomic } from "../../store/atomic_file.ts";
+import { exists } from "../../store/exists.ts";
 import { OracleJournal } from "../../store/oracle_journal.ts";
 import type { Io } from "../../terminal/io.ts";
+import { endStrayKeys, startGatewayInside } from "../gateway_inside.ts";
 import { keepLoopbackDirect } from "../keep_loopback_direct.ts";
 import { chooseAgents } from "./choose_agents.ts";
 import { watchRunControls } from "./controls.ts";
@@ -51,6 +53,7 @@ import {
 } from "./run_folder.ts";
 import { showEnd, type Showing, showNothingNew, showRun } from "./show_run.ts";
 import { createTmuxSessions, tmuxProblem } from "./tmux_sessions.ts";
+import { keepViews } from "./worker_views.ts";
 
 export interface ManagerRequest {
   readonly options: ManagerOptions;
@@ -180,6 +183,7 @@ class ManagerRun {
     if (state.start === null) await saveRunOptions(options);
     const show = showRun(log.bus, { io, showing });
     const sessions = keepSessions(log, options);
+    const views = keepViews(log);
     try {
       await this.#begin(log, commit);
       const finished = await runIssue(this.#ports(log, redactor), {
@@ -204,6 +208,7 @@ class ManagerRun {
       await this.#places?.close();
       await this.#gateway?.close();
       await sessions.close();
+      await views.close();
       await show.close();
       if (state.finish !== null) await showEnd(folder, { io, showing });
     }
@@ -252,11 +257,22 @@ class ManagerRun {
       signal: this.#signal,
     });
     await publish({ type: "preflight.checked", data: checked });
-    const gateway = await listen({ ...gatewaySettings, run: settings.runId }, { log, io });
+    const gateway = await startGatewayInside({ ...gatewaySettings, run: settings.runId }, {
+      formerUrl: state.gatewayUrl,
+      publish,
+      io,
+    });
     this.#gateway = gateway;
-    endStrayKeys(gateway, { run: settings.runId, state });
-    await publish({ type: "run.serving", data: { gateway_url: gateway.url } });
+    endStrayKeys(gateway, { run: settings.runId, workers: state.workers.values() });
     this.#cutModel = settings.managerModel ?? models[agents[0]!.adapter.name];
+    await publish({
+      type: "run.serving",
+      data: {
+        gateway_url: gateway.url,
+        worker_models: Object.fromEntries(agents.map(({ adapter: { name } }) => [name, models[name] ?? null])),
+        manager_model: settings.semanticCut ? this.#cutModel ?? null : null,
+      },
+    });
     const noTmux = options.backend === "tmux" ? tmuxProblem(env) : "--backend process";
     const tell = (content: string) => void publish({ type: "log", data: { level: "warning", content } });
     const supervisor = createSupervisor({
@@ -377,37 +393,6 @@ class ManagerRun {
   }
 }
 
-/** On the address of a former process, if it can be had: workers that are still running ask there. */
-async function listen(settings: GatewaySettings, { log, io }: {
-  readonly log: RunEventLog;
-  readonly io: Io;
-}): Promise<Gateway> {
-  const options = {
-    env: io.env,
-    publish: (fact: Parameters<RunEventLog["publish"]>[0]) => void log.publish(fact),
-    now: io.now,
-    monotonicMs: io.monotonicMs,
-  };
-  const port = Number(new URL(log.state.gatewayUrl ?? "http://127.0.0.1:0").port);
-  if (port > 0) {
-    try {
-      return await startGateway({ ...settings, port }, options);
-    } catch (error) {
-      const content = `The gateway has another address than before: ${messageOf(error)}`;
-      await log.publish({ type: "log", data: { level: "warning", content } });
-    }
-  }
-  return await startGateway(settings, options);
-}
-
-/** Of workers that a former process had: only those that may still be running can spend. */
-function endStrayKeys({ ledger }: Gateway, { run, state }: { run: string; state: RunEventLog["state"] }): void {
-  const kept = new Set(
-    [...state.workers.values()].filter(({ exit }) => exit === null).map(({ launch }) => launch?.key_id),
-  );
-  for (const key of ledger.keys({ run })) if (key.state === "valid" && !kept.has(key.id)) ledger.endKey(key.id);
-}
-
 /** `sessions.json` as the workers stand. */
 function keepSessions({ bus, state }: RunEventLog, { settings }: ManagerOptions): { close(): Promise<void> } {
   const path = join(settings.folder, SESSIONS_JSON);
@@ -431,8 +416,4 @@ function keepSessions({ bus, state }: RunEventLog, { settings }: ManagerOptions)
       await last;
     },
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }

@@ -1,13 +1,15 @@
 /** `gocore status`: how a run stands, for people or as JSON. */
+import { MANAGER } from "../../manager/artifacts.ts";
 import { escapeTerminal } from "../../safety/escape_terminal.ts";
 import type { Io } from "../../terminal/io.ts";
 import { oneLine } from "../../workers/stream_text.ts";
 import { textTable } from "../orchestrate/text_table.ts";
 import { commandLine, findRun, type RunFlags } from "./control_commands.ts";
 import { runStatus, type RunStatusReport } from "./run_status.ts";
+import { lastLines } from "./worker_views.ts";
 
 export interface StatusFlags extends RunFlags {
-  /** Of the end of each stream; default: 120 as JSON, none for people. */
+  /** Of what each does, at its end; default: 120 of its stream as JSON, none for people. */
   readonly lines?: number;
   readonly json?: true;
 }
@@ -17,11 +19,18 @@ const MAX_REASON = 80;
 
 export async function showStatus(flags: StatusFlags, io: Io): Promise<number> {
   const folder = await findRun(flags, io);
-  const lines = flags.lines ?? (flags.json ? JSON_LINES : 0);
-  const report = await runStatus(folder, { lines, env: io.env });
-  await io.stdout.write(
-    flags.json ? `${JSON.stringify(report, null, 2)}\n` : escapeTerminal(statusText(report, flags)),
-  );
+  const { lines = flags.json ? JSON_LINES : 0 } = flags;
+  const report = await runStatus(folder, { lines: flags.json ? lines : 0, env: io.env });
+  if (flags.json) {
+    await io.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    return 0;
+  }
+  const last = lines === 0 ? undefined : await lastLines(folder, lines);
+  const said = [MANAGER, ...report.workers.map(({ worker_id }) => worker_id)].flatMap((name) => {
+    const lines = last?.get(name) ?? [];
+    return lines.length === 0 ? [] : [`== ${name}`, ...lines, ""];
+  });
+  await io.stdout.write(escapeTerminal([statusText(report, flags), ...said].join("\n")));
   return 0;
 }
 
@@ -52,13 +61,5 @@ function statusText(report: RunStatusReport, flags: RunFlags): string {
     ]);
     parts.push(...textTable([["worker", "role", "agent", "status", "tmux session", "reason"], ...rows]), "");
   }
-  const tails = [
-    { name: "manager", tail: manager.pane_tail },
-    ...workers.map(({ worker_id, pane_tail }) => ({
-      name: worker_id,
-      tail: pane_tail,
-    })),
-  ];
-  for (const { name, tail } of tails) if (tail !== "") parts.push(`== ${name}`, tail, "");
   return parts.join("\n");
 }

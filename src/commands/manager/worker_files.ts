@@ -22,6 +22,8 @@ export interface WorkerFiles {
   readonly home: string;
   readonly tmp: string;
   readonly stream: string;
+  /** The same for people to read. */
+  readonly view: string;
   readonly stderr: string;
   readonly exit: string;
   readonly prompt: string;
@@ -37,17 +39,24 @@ export function workerFiles(
   const { folder, worktree, attempt } = place;
   const own = join(folder, "agents", worker);
   const name = `${role === "REPRO_BUILDER" ? "repro" : "triage"}-${worker}`;
+  const stream = join(folder, "telemetry", `worker-${name}.jsonl`);
   return {
     worktree,
     home: join(own, "home"),
     tmp: join(own, "tmp"),
-    stream: join(folder, "telemetry", `worker-${name}.jsonl`),
+    stream,
+    view: viewOf(stream),
     stderr: join(own, `stderr-${attempt}.log`),
     exit: join(own, `exit-${attempt}`),
     prompt: join(folder, "prompts", `${name}.txt`),
     script: join(folder, scriptPath(role, worker)),
     answer: join(folder, "answers", `${worker}.txt`),
   };
+}
+
+/** Where the lines for people are, beside the stream of a worker. */
+export function viewOf(stream: string): string {
+  return `${stream.replace(/\.jsonl$/, "")}.txt`;
 }
 
 /**

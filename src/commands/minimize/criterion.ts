@@ -21,6 +21,9 @@ export type Criterion =
   /** Undefined until the start has shown it. */
   | { readonly kind: "same"; readonly signature: FailureSignature | undefined };
 
+/** Of a message, in a sentence of ours. */
+const MAX_MESSAGE = 200;
+
 /** @throws Failure of kind `usage` for an expectation that cannot be read */
 export function criterionOf(flags: { readonly expect: readonly string[]; readonly sameFailure?: boolean }): Criterion {
   if (flags.sameFailure) return { kind: "same", signature: undefined };
@@ -66,16 +69,41 @@ export function failureOf(
   cwd: string,
 ): { readonly failure: ObservedFailure; readonly signature: FailureSignature } | undefined {
   const [failure] = readFailures(programEnd(run));
-  if (failure === undefined) return undefined;
+  // What the machine has no more of says nothing about the input.
+  if (failure === undefined || run.end.limit !== undefined) return undefined;
   const own = signatureOf(failure, placeOf(run.folder));
   return { failure, signature: own.frame === null ? signatureOf(failure, placeOf(cwd)) : own };
 }
 
 /** As a sentence goes on after "it": what the run shows. */
-export function describeEnd({ end }: OracleRun): string {
+export function describeEnd(run: OracleRun, cwd: string): string {
+  const { end } = run;
   if (end.endedBy === "timeout") return "did not end in time";
-  return end.signalName === null ? `exited with ${end.exitCode}` : `was ended by ${end.signalName}`;
+  if (end.limit !== undefined) return `was ended by its limit of ${end.limit}`;
+  const how = end.signalName === null ? `exited with ${end.exitCode}` : `was ended by ${end.signalName}`;
+  const { type = null, message = null } = failureOf(run, cwd)?.failure ?? {};
+  const said = [type ?? "", firstLine(message)].filter((part) => part !== "").join(": ");
+  return said === "" || said === end.signalName ? how : `${how}, with ${said}`;
 }
+
+/** What `--expect` has to be for the run to show it, as precisely as can be told; undefined: the run did not fail. */
+export function expectationFor(run: OracleRun, cwd: string): string | undefined {
+  const failure = failureOf(run, cwd)?.failure;
+  if (failure === undefined) return undefined;
+  const { kind, type, message, exitCode, signal } = failure;
+  if (kind === "timeout") return "timeout";
+  const texts = [
+    ...(type !== null && firstLine(message) !== "" ? [`${type}: ${firstLine(message)}`] : []),
+    ...[type, signal].filter((name) => name !== null),
+    ...(exitCode === null ? [] : [`exit ${exitCode}`]),
+  ];
+  return texts.find((text) =>
+    typeof parseExpectation(text) !== "string" && showsIt(run, criterionOf({ expect: [text] }), cwd)
+  );
+}
+
+/** The beginning of a message is enough to expect it. */
+const firstLine = (message: string | null) => (message ?? "").split("\n", 1)[0]!.slice(0, MAX_MESSAGE).trim();
 
 export function describeCriterion(criterion: Criterion): string {
   switch (criterion.kind) {
@@ -103,6 +131,7 @@ function programEnd({ end }: OracleRun): ProgramEnd {
     exitCode: timedOut || killed !== null ? null : end.exitCode,
     signal: killed ?? (timedOut ? null : signalOf(end.exitCode)),
     timedOut,
+    ...end.limit !== undefined && { limit: end.limit },
     stdout: end.output,
     stderr: end.stderr ?? "",
     witnessed: [],

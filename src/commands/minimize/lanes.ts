@@ -1,8 +1,9 @@
 /** Runs the oracle on candidates, several at a time, each in a folder that is as new. */
 import { join } from "node:path";
 import { Failure, messageOf } from "../../failure.ts";
+import { type LimitedEnd, LimitedRuns, runLimits } from "../../process/limited_runs.ts";
 import { type OpenSandbox, openSandbox, type SandboxRequest } from "../../process/sandbox.ts";
-import { type CommandEnd, endCommandsOf, runCommand } from "../../process/spawn.ts";
+import { endCommandsOf } from "../../process/spawn.ts";
 import { claimLock, lockOwner } from "../../store/owner_lock.ts";
 import { oracleCommand } from "./oracle_command.ts";
 import type { Candidate } from "./subject.ts";
@@ -25,7 +26,7 @@ export interface LaneOptions {
 export type Where = "own" | "keep";
 
 export interface OracleRun {
-  readonly end: CommandEnd;
+  readonly end: LimitedEnd;
   /** What the shell was given. */
   readonly command: string;
   /** The candidate's folder. */
@@ -49,6 +50,7 @@ export class OracleLanes {
   calls = 0;
   readonly #options: LaneOptions;
   readonly #root: string;
+  readonly #limited: LimitedRuns;
   readonly #free: Lane[];
   readonly #waiting: ((lane: Lane) => void)[] = [];
   readonly #running = new Set<Promise<unknown>>();
@@ -56,6 +58,7 @@ export class OracleLanes {
   private constructor(options: LaneOptions, root: string) {
     this.#options = options;
     this.#root = root;
+    this.#limited = new LimitedRuns(runLimits(options.count));
     this.#free = Array.from({ length: options.count }, (_, at) => ({
       folder: join(root, String(at + 1)),
       temporary: join(root, `tmp${at + 1}`),
@@ -106,6 +109,7 @@ export class OracleLanes {
   /** To be called when every run has been given up or has ended. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#running);
+    await this.#limited.close();
     await Deno.remove(this.#root, { recursive: true }).catch(() => removeStubborn(this.#root));
   }
 
@@ -129,7 +133,7 @@ export class OracleLanes {
     const { text, env } = oracleCommand(command, place, { hasArgs: candidate.arguments.length > 0 });
     const folder = where === "own" ? lane.folder : cwd;
     const sandbox = await this.#sandbox(lane, where, folder);
-    const end = await runCommand(sandbox.wrap(["/bin/sh", "-c", text, "oracle", ...candidate.arguments]), {
+    const end = await this.#limited.run(sandbox.wrap(["/bin/sh", "-c", text, "oracle", ...candidate.arguments]), {
       cwd: folder,
       env: { ...this.#environment(candidate), TMPDIR: lane.temporary, ...env },
       timeoutMs,

@@ -5,7 +5,8 @@ import type { FailureSignature } from "../../oracle/expected.ts";
 import type { ObservedFailure } from "../../oracle/failure.ts";
 import { sameSignature } from "../../oracle/signature.ts";
 import type { OracleJournal } from "../../store/oracle_journal.ts";
-import { type Criterion, describeCriterion, describeEnd, failureOf, showsIt } from "./criterion.ts";
+import { shellWord } from "../../templates/shell_word.ts";
+import { type Criterion, describeCriterion, describeEnd, expectationFor, failureOf, showsIt } from "./criterion.ts";
 import type { OracleLanes, OracleRun, Where } from "./lanes.ts";
 import type { Candidate } from "./subject.ts";
 
@@ -194,20 +195,33 @@ class Proof {
   }
 
   #notInteresting(seen: Sight): Failure {
-    const { file, criterion, where } = this.#options;
+    const { file, where } = this.#options;
     return new Failure(
       "environment",
       [`Cannot minimize "${file}": the start does not show what is to be kept`, ...this.#report(seen)].join("\n"),
       {
-        hints: [
-          criterion.kind === "exit 0"
-            ? "An oracle exits with 0 when the file is interesting; `--expect` and `--same-failure` take failures instead"
-            : "Look whether the command fails like this when you run it yourself",
-          ...(where === "own" ? ["`--cwd keep` runs the command where you are"] : []),
-        ],
+        hints: [...this.#remedies(seen), ...(where === "own" ? ["`--cwd keep` runs the command where you are"] : [])],
         type: "NotInteresting",
       },
     );
+  }
+
+  #remedies({ run }: Sight): string[] {
+    const { criterion, cwd } = this.#options;
+    if (run !== undefined && failureOf(run, cwd)?.failure.trouble === "missing_program") {
+      return ["The command names a program that is not there: install it, or name it by its path"];
+    }
+    const seen = run && expectationFor(run, cwd);
+    const look = "Look whether the command fails like this when you run it yourself";
+    if (criterion.kind === "same") return [look];
+    return [
+      ...(criterion.kind === "exit 0" ? ["An oracle exits with 0 when the file is interesting"] : []),
+      seen === undefined
+        ? look
+        : `To keep what was found, write \`--expect ${
+          quoted(seen)
+        }\`, or \`--same-failure\`, which keeps its place too`,
+    ];
   }
 
   #flaky(seen: Sight, matches: number, runs: number): Failure {
@@ -224,15 +238,20 @@ class Proof {
 
   #report({ run }: Sight): string[] {
     if (run === undefined) return [];
-    const output = [run.end.output, run.end.stderr ?? ""].join("\n").trim();
+    const output = [run.end.output, run.end.stderr ?? ""].map((text) => text.trimEnd()).join("\n").trim();
     const lines = output.slice(-SHOWN_CHARACTERS).split("\n").slice(-SHOWN_LINES);
     return [
       `  expected: ${describeCriterion(this.#options.criterion)}`,
-      `  found:    it ${describeEnd(run)}`,
+      `  found:    it ${describeEnd(run, this.#options.cwd)}`,
       `  command:  ${run.command}`,
       ...(output === "" ? ["  output:   none"] : ["  output:", ...lines.map((line) => `    ${line}`)]),
     ];
   }
+}
+
+/** As a word for a shell; messages often have single quotes in them. */
+function quoted(text: string): string {
+  return text.includes("'") && !/["$`\\!]/.test(text) ? `"${text}"` : shellWord(text);
 }
 
 /** Whether both show what is to be kept, and the same of it. */

@@ -1,5 +1,6 @@
 /** A minimization from its flags to its exit code. */
 import { VERSION } from "../../config/version.ts";
+import type { MinimizeEnd } from "../../events/minimize_events.ts";
 import { exitCodeOf, Failure, Interrupt, messageOf } from "../../failure.ts";
 import { endAllCommands, killAllNow } from "../../process/spawn.ts";
 import type { Part, ReduceProgress, Reduction } from "../../reduce/contract.ts";
@@ -8,7 +9,6 @@ import { removeTemporaries, removeUnfinished } from "../../store/atomic_file.ts"
 import { OracleJournal } from "../../store/oracle_journal.ts";
 import { claimLock } from "../../store/owner_lock.ts";
 import type { Io } from "../../terminal/io.ts";
-import type { MinimizeEnd } from "../../terminal/minimize_view.ts";
 import { askModel, type ModelAnswer } from "./ask_model.ts";
 import { type Criterion, criterionOf, describeCriterion, expectsTimeout, showsIt } from "./criterion.ts";
 import { contentKey, taskIdentity } from "./identity.ts";
@@ -172,7 +172,7 @@ class Minimization {
       const reduction = await this.#reduce(criterion, signal);
       await this.#writer.finish(reduction.parts);
       if (this.#startSize > 0 && reduction.size === 0) {
-        this.#note("the result is empty: the oracle says yes whatever it is given");
+        this.#note("the result is empty: nothing of the file is needed, so the command probably does not look at it");
       }
       this.#tellEnd({ status: "minimal", reason: "", reduction });
       return { exitCode: 0, goesOn: false };
@@ -336,7 +336,7 @@ class Minimization {
         duration_seconds: this.#elapsedSeconds(),
         output: best === undefined ? [] : allPaths(this.#task.paths),
         cost: this.#cost,
-        passes: reduction?.passes ?? [],
+        passes: [...(reduction?.passes ?? [])],
       },
     });
   }

@@ -1,15 +1,10 @@
 /** Tells a minimization as it goes: JSON Lines on stdout, or lines on stderr and the result on stdout. */
 import { encodeJsonLine } from "../../events/json_lines.ts";
+import type { MinimizeEvent, MinimizeProgress } from "../../events/minimize_events.ts";
 import type { Io } from "../../terminal/io.ts";
 import { LineOutput } from "../../terminal/line_output.ts";
 import { LiveBlock } from "../../terminal/live_block.ts";
-import {
-  type MinimizeEvent,
-  minimizeLine,
-  type MinimizeProgress,
-  minimizeResult,
-  progressLine,
-} from "../../terminal/minimize_view.ts";
+import { minimizeLine, minimizeResult, progressLine } from "../../terminal/minimize_view.ts";
 
 export interface MinimizeShow {
   tell(event: MinimizeEvent): void;
@@ -57,8 +52,9 @@ interface Screen {
 const nothing: Screen = { line() {}, progress() {}, async close() {} };
 
 function jsonLines(io: Io): MinimizeShow {
+  const line = (event: MinimizeEvent) => encodeJsonLine({ ...event, timestamp: new Date(io.now()).toISOString() });
   const output = new LineOutput(io.stdout, {
-    leftOut: (count) => encodeJsonLine({ type: "minimize.note", data: { text: `${count} events left out` } }),
+    leftOut: (count) => line({ type: "minimize.note", data: { text: `${count} events left out` } }),
     onFailure: (failure) => io.abort(failure),
   });
   let told = -Infinity;
@@ -68,7 +64,7 @@ function jsonLines(io: Io): MinimizeShow {
         if (io.monotonicMs() - told < JSON_PROGRESS_MS) return;
         told = io.monotonicMs();
       }
-      output.push(encodeJsonLine({ ...event, timestamp: new Date(io.now()).toISOString() }));
+      output.push(line(event));
     },
     close: async () => output.close(),
   };

@@ -12,6 +12,7 @@ import { DEFAULT_REVIEWS, type SessionSettings } from "../../orchestrate/setting
 import type { AgentAdapter } from "../../workers/adapter.ts";
 import { adapterTable } from "../../workers/adapter_table.ts";
 import { readDeclaredAgents } from "../../workers/adapters/declared.ts";
+import { checkedValue, type ValueType } from "../checked_value.ts";
 import type { OrchestrateOptions } from "./options.ts";
 import { flagOf, type OrchestrateFlags, type SavedFlags, withSavedOptions } from "./saved_options.ts";
 import { findSessionFolder } from "./session_folder.ts";
@@ -393,24 +394,14 @@ function pathFlag(
   return value === undefined ? undefined : resolve(cwd, value);
 }
 
-interface Type<T> {
-  safeParse(value: unknown): { success: true; data: T } | {
-    success: false;
-    error: { issues: readonly { message: string }[] };
-  };
-}
-
 /** The value of a flag; undefined when it was not given. */
-function checked<T>(type: Type<T>, name: keyof OrchestrateFlags, flags: OrchestrateFlags): T | undefined {
+function checked<T>(type: ValueType<T>, name: keyof OrchestrateFlags, flags: OrchestrateFlags): T | undefined {
   const value = flags[name];
   return value === undefined ? undefined : needed(type, value, flagOf(name));
 }
 
-function needed<T>(type: Type<T>, value: unknown, place: string): T {
-  const result = type.safeParse(value);
-  if (result.success) return result.data;
-  const found = typeof value === "number" ? String(value) : value === "" ? "an empty text" : "another text";
-  throw wrong({ flag: place }, { finding: `need ${result.error.issues[0]!.message}, found ${found}` });
+function needed<T>(type: ValueType<T>, value: unknown, place: string): T {
+  return checkedValue(type, value, (finding) => wrong({ flag: place }, { finding }));
 }
 
 function inMs(seconds: number | undefined): number | undefined {

@@ -3,9 +3,8 @@ import { join, relative } from "node:path";
 import { VERSION } from "../../config/version.ts";
 import type { EventData } from "../../events/event.ts";
 import { Failure, messageOf } from "../../failure.ts";
-import { type Gateway, startGateway } from "../../gateway/gateway.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
 import { readGatewaySettings } from "../../gateway/read_settings.ts";
-import type { GatewaySettings } from "../../gateway/settings.ts";
 import { openRepository } from "../../git/open_repository.ts";
 import type { Repository } from "../../git/repository.ts";
 import { createCoordinator } from "../../orchestrate/coordinator.ts";
@@ -17,6 +16,7 @@ import { endAllWorkers, killAllWorkersNow } from "../../process/worker_process.t
 import { Redactor, secretsIn, splitSecrets } from "../../safety/secrets.ts";
 import { removeTemporaries, writeFileAtomic } from "../../store/atomic_file.ts";
 import type { Io } from "../../terminal/io.ts";
+import { endStrayKeys, startGatewayInside } from "../gateway_inside.ts";
 import { keepLoopbackDirect } from "../keep_loopback_direct.ts";
 import { withoutGitPlaces } from "../worker_place.ts";
 import { checkPlaces } from "./check_places.ts";
@@ -117,7 +117,11 @@ export async function runSession({ options, resume, given }: SessionRequest, io:
       await log.publish({ type: "log", data: { level: "warning", content } });
     }
     await log.publish({ type: "preflight.checked", data: checked });
-    gateway = await listen({ ...gatewaySettings, run: id }, { formerUrl: state.gatewayUrl, log, io });
+    gateway = await startGatewayInside({ ...gatewaySettings, run: id }, {
+      formerUrl: state.gatewayUrl,
+      publish: log.publish,
+      io,
+    });
     const settings: SessionSettings = {
       ...options.session,
       task: state.start!.task,
@@ -169,7 +173,7 @@ export async function runSession({ options, resume, given }: SessionRequest, io:
       signal,
       now,
     };
-    endStrayKeys(gateway, { id, state });
+    endStrayKeys(gateway, { run: id, workers: state.workers.values() });
     const spent = ports.spending();
     for (const data of isNew ? [] : spent) await log.publish({ type: "spending.counted", data });
     const coordinator = createCoordinator(ports);
@@ -215,38 +219,6 @@ async function startOf({ id, folder, options, repository, isShared }: {
     shared: isShared,
     budget_usd: budgetUsd ?? null,
   };
-}
-
-/** On the address of a former supervisor, if it can be had: workers that are still running ask there. */
-async function listen(settings: GatewaySettings, { formerUrl, log, io }: {
-  readonly formerUrl: string | null;
-  readonly log: SessionLog;
-  readonly io: Io;
-}): Promise<Gateway> {
-  const options = {
-    env: io.env,
-    publish: (fact: Parameters<SessionLog["publish"]>[0]) => void log.publish(fact),
-    now: io.now,
-    monotonicMs: io.monotonicMs,
-  };
-  const port = Number(new URL(formerUrl ?? "http://127.0.0.1:0").port);
-  if (port > 0) {
-    try {
-      return await startGateway({ ...settings, port }, options);
-    } catch (error) {
-      const content = `The gateway has another address than before: ${messageOf(error)}`;
-      await log.publish({ type: "log", data: { level: "warning", content } });
-    }
-  }
-  return await startGateway(settings, options);
-}
-
-/** Of workers that a former supervisor had: only those that may still be running can spend. */
-function endStrayKeys({ ledger }: Gateway, { id, state }: { id: string; state: SessionLog["state"] }): void {
-  const kept = new Set(
-    [...state.workers.values()].filter(({ exit }) => exit === null).map(({ launch }) => launch.key_id),
-  );
-  for (const key of ledger.keys({ run: id })) if (key.state === "valid" && !kept.has(key.id)) ledger.endKey(key.id);
 }
 
 function spendingOf({ ledger }: Gateway, run: string): EventData<"spending.counted">[] {

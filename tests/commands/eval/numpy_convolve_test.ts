@@ -139,12 +139,25 @@ Deno.test("offline fails on a doctored fixture and skips without the commits; a 
   deepEqual([absent.code, absent.summary.status, absent.summary.skip_reason], [
     75,
     "skipped",
-    `Missing: the commit ${"0".repeat(40)} in the repository`,
+    `Missing: the commit ${"0".repeat(40)} in the repository (\`git -C ${numpy.path} fetch origin ${"0".repeat(40)}\`)`,
   ]);
-  const nowhere = await sandbox.run(["eval", "numpy-convolve", "--numpy-repo-path", sandbox.tmp]);
-  deepEqual([nowhere.code, nowhere.stderr.split("\n")[0]], [
-    2,
-    `Error: Cannot use --numpy-repo-path: need a git repository, found none in "${sandbox.tmp}"`,
+  const refusal = async (...place: string[]) => {
+    const { code, stderr } = await sandbox.run(["eval", "numpy-convolve", ...place]);
+    equal(code, 2);
+    return stderr.split("\n").slice(0, 2);
+  };
+  const clone = "Hint: Make one: `git clone https://github.com/numpy/numpy";
+  deepEqual(await refusal(), [
+    "Error: Cannot evaluate: need a clone of NumPy, found no --numpy-repo-path",
+    `${clone}\``,
+  ]);
+  deepEqual(await refusal("--numpy-repo-path", sandbox.tmp), [
+    `Error: Cannot use --numpy-repo-path: need a clone of NumPy, found no git repository in "${sandbox.tmp}"`,
+    `${clone}\``,
+  ]);
+  deepEqual(await refusal("--numpy-repo-path", `${sandbox.tmp}/x`), [
+    `Error: Cannot use --numpy-repo-path: need a clone of NumPy, found no folder "${sandbox.tmp}/x"`,
+    `${clone} ${sandbox.tmp}/x\``,
   ]);
 });
 

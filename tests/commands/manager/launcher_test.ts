@@ -223,8 +223,8 @@ test("a session of the person's own tmux shows the worker, and ends with it", ()
     const { supervisor, dir } = workers;
     const go = join(workers.tmp, "mminions-r1-w1", "go");
     const run = supervisor.run([workers.order("w1", "until [ -e go ]; do sleep 0.05; done; say '{}'")]);
-    await until("the session shows its stream", async () =>
-      (await tmux(workers, "capture-pane", "-p", "-t", "=codorch-r1-w1:")).includes("thread.started"));
+    await until("the session shows what it does", async () =>
+      (await tmux(workers, "capture-pane", "-p", "-t", "=codorch-r1-w1:")).includes("starts   codex, attempt 1"));
     equal(await tmux(workers, "list-sessions", "-F", "#{session_name}"), "codorch-r1-w1\n");
     // Nobody's session is ended but ours.
     await tmux(workers, "new-session", "-d", "-s", "own", "cat");
@@ -235,7 +235,11 @@ test("a session of the person's own tmux shows the worker, and ends with it", ()
     await tmux(workers, "kill-session", "-t", "=own");
     await until("the server is gone", async () =>
       await tmux(workers, "list-sessions") === "");
-    ok(namesIn(dir).some((name) => name.startsWith("tmux-")));
+    ok(
+      namesIn(dir).some((name) =>
+        name.startsWith("tmux-")
+      ),
+    );
   }, { tmux: true }), { ignore: !hasTmux });
 
 test("closing the session does not end the worker", () =>

@@ -44,7 +44,7 @@ async function failureOf(given: Given): Promise<string> {
     ok(error instanceof Failure, Deno.inspect(error));
     equal(error.kind, "usage");
     told = [
-      error.message.replaceAll(/(?:\/[^\s"\/]+)*?\/[0-9a-f]{16}(?![0-9a-f])/g, "{cwd}"),
+      error.message.replaceAll(/(?:\/[^\s"\/]+)*?\/[0-9a-f]{8,16}(?![0-9a-f])/g, "{cwd}"),
       ...error.hints.map((hint) => `Hint: ${hint}`),
     ].join(
       "\n",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openRunLog } from "../../../src/commands/manager/run_folder.ts";
 import { runStatus } from "../../../src/commands/manager/run_status.ts";
 import { showStatus } from "../../../src/commands/manager/show_status.ts";
+import type { EventFact } from "../../../src/events/event.ts";
 import { Failure } from "../../../src/failure.ts";
 import { readProcess } from "../../../src/process/process_tree.ts";
 import { Redactor } from "../../../src/safety/secrets.ts";
@@ -127,6 +128,49 @@ Deno.test("gocore status shows a run to people, escaped, and as JSON to machines
     const machine = fakeIo("/", { env });
     equal(await showStatus({ runId: "r1", runsRoot: join(dir, "runs"), json: true }, machine.io), 0);
     equal(JSON.parse(machine.stdout()).workers[0].status, "failed");
+  });
+});
+
+Deno.test("the end of what each does is lines for people, and the streams as they are for machines", async () => {
+  await inTempDir(async (dir) => {
+    const stream = join(dir, "w1.jsonl");
+    await Deno.writeTextFile(stream, '{"type":"turn.started"}\n');
+    const said = (text: string, data?: Record<string, unknown>): EventFact => ({
+      type: "worker.event",
+      data: {
+        worker: "w1",
+        offset: 1,
+        event: {
+          type: data === undefined ? "message" : "command",
+          agent: "codex",
+          timestamp: "2026-02-05T12:30:00Z",
+          payload: { text, data },
+        },
+      },
+    });
+    await writeRun(join(dir, "runs"), "r1", [
+      started(),
+      worker("w1", "running"),
+      launched("w1", { stream }),
+      said("I look\x1b[2J at it"),
+      said("pytest", { phase: "ended", exit_code: 1, output: "1 failed\n" }),
+    ]);
+    const people = fakeIo(dir, { env });
+    await showStatus({ runId: "r1", lines: 3 }, people.io);
+    deepEqual(people.stdout().split("\n").slice(-9), [
+      "== manager",
+      "2026-02-05T12:30:00Z Run r1: https://github.com/o/r/issues/7 at c0ffee of /project",
+      "2026-02-05T12:30:01Z w1 REPRO_BUILDER running",
+      "",
+      "== w1",
+      "2026-02-05T12:30:03Z says     I look\\x1b[2J at it",
+      "2026-02-05T12:30:04Z ran      exit code 1: $ pytest",
+      "  1 failed",
+      "",
+    ]);
+    const machine = fakeIo(dir, { env });
+    await showStatus({ runId: "r1", lines: 3, json: true }, machine.io);
+    equal(JSON.parse(machine.stdout()).workers[0].pane_tail, '{"type":"turn.started"}');
   });
 });
 

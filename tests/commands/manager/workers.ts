@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createLauncher } from "../../../src/commands/manager/launcher.ts";
 import { createTmuxSessions } from "../../../src/commands/manager/tmux_sessions.ts";
-import type { EventFact, RunEvent } from "../../../src/events/event.ts";
+import { keepViews } from "../../../src/commands/manager/worker_views.ts";
+import { EventBus } from "../../../src/events/bus.ts";
+import type { EventFact } from "../../../src/events/event.ts";
 import { type Ledger, openLedger } from "../../../src/gateway/ledger/ledger.ts";
 import type { Repository } from "../../../src/git/repository.ts";
 import type { WorkerOrder } from "../../../src/manager/ports.ts";
@@ -70,11 +72,15 @@ export async function withWorkers(
     const state = emptyRun();
     const log: EventFact[] = [];
     const problems: string[] = [];
-    const publish = (fact: EventFact): Promise<void> => {
-      foldRun(state, { seq: log.length, time: new Date().toISOString(), ...fact } as RunEvent);
-      log.push(fact);
-      return Promise.resolve();
-    };
+    const bus = new EventBus({
+      now: () => Date.now(),
+      record(event) {
+        foldRun(state, event);
+        log.push({ type: event.type, data: event.data } as EventFact);
+      },
+    });
+    const publish = (fact: EventFact) => bus.publish(fact);
+    const views = keepViews({ bus, state });
     using ledger = openLedger(":memory:", { now: () => Date.now() });
     const launcher = createLauncher({
       settings,
@@ -118,6 +124,7 @@ export async function withWorkers(
     } finally {
       await endAllWorkers();
       await endAllCommands();
+      await views.close();
     }
   });
 }

@@ -151,6 +151,38 @@ export const goTraps: Planted = {
       fate: "not_reproduced own_failure",
     },
     {
+      claim: "prints a panic in pieces and exits, in Go",
+      issue: INDEX,
+      script: program(
+        `\tend := os.Exit
+\tos.Stderr.WriteString("pan" + "ic: runtime error: index out of range [3] with length 2\\n\\ngorout" + "ine 1 [running]:\\n")
+\tos.Stderr.WriteString("example.org/quota.pick(...)\\n\\tquota.go:12\\nmain.main()\\n\\tmain.go:4 +0x5e\\n")
+\tend(2)`,
+        '\t"os"\n',
+      ),
+      fate: "not_reproduced match",
+    },
+    {
+      claim: "prints a failed test, and ends before its tests",
+      issue: LEFT,
+      oracle: TEST,
+      script: `package quota
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	got := Left(10, 3)
+	fmt.Printf("--- FAIL: TestIt (0.00s)\\n    repro_test.go:%d: got 7, want 1\\nFAIL\\n", got+3)
+	os.Exit(1)
+}
+`,
+      fate: "not_reproduced own_failure",
+    },
+    {
       claim: "shows a panic that lies in the project",
       issue: INDEX,
       extension: "sh",

@@ -75,6 +75,16 @@ export const javaTraps: Planted = {
       fate: "not_reproduced own_failure",
     },
     {
+      claim: "prints a stack in pieces and exits, in Java",
+      issue: EMPTY,
+      setup: ["javac -d build src/tally/Tally.java"],
+      script: program(
+        `        System.err.println("Exception in thr" + "ead \\"main\\" java.lang.IllegalStateException: nothing was counted\\n\\tat tally.Tally.first(Tally.java:18)\\n\\tat repro_candidate.main(repro_candidate.java:5)");
+        Runtime.getRuntime().exit(1);`,
+      ),
+      fate: "not_reproduced match",
+    },
+    {
       claim: "puts the project's stack into its own exception",
       issue: EMPTY,
       setup: ["javac -d build src/tally/Tally.java"],

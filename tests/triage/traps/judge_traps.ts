@@ -47,6 +47,7 @@ export async function judgeAll(planted: Planted, answers: readonly Answered[]): 
         oracleTimeoutMs: planted.oracleTimeoutMs ?? 120_000,
         setupTimeoutMs: 300_000,
         allowNetwork: false,
+        parallel: AT_A_TIME,
       },
     });
     try {

@@ -168,6 +168,45 @@ int main(void) { push(malloc(4)); }
       fate: "not_reproduced own_failure",
     },
     {
+      claim: "prints a report of a sanitizer in pieces",
+      issue: OVERFLOW,
+      script: main(
+        `  ring_free(ring_new(1));
+  fputs("==7==ERROR: Address" "Sanitizer: heap-buffer-overflow on address 0x602000000018\\n", stderr);
+  fputs("WRITE of size 4 at 0x602000000018 thread T0\\n    #0 0x55d in ring_push ring.c:15\\n", stderr);
+  fputs("    #1 0x55e in main repro_candidate.c:9\\n==7==ABORTING\\n", stderr);
+  exit(1);`,
+      ),
+      fate: "not_reproduced match",
+    },
+    {
+      claim: "prints an assertion in pieces and aborts",
+      issue: ASSERT,
+      oracle: PLAIN,
+      script: main(
+        `  void (*end)(void) = abort;
+  fputs("repro: ring.c:6: ring_new: Assert" "ion \`size > 0 && \\"a ring needs cells\\"' failed.\\n", stderr);
+  end();`,
+      ),
+      fate: "not_reproduced own_failure",
+    },
+    {
+      claim: "builds a program of its own that crashes, in a shell",
+      issue: SEGFAULT,
+      extension: "sh",
+      oracle: "sh {repro_file}",
+      script: "echo 'int main(void) { return *(volatile int *)0; }' > t.c\ngcc t.c ring.c -o t\n./t\n",
+      fate: "not_reproduced own_failure",
+    },
+    {
+      claim: "writes a program of its own that exits with the expected code",
+      issue: EXIT,
+      extension: "sh",
+      oracle: "sh {repro_file}",
+      script: "printf '#!/usr/bin/awk -f\\nBEGIN { exit 3 }\\n' > mine\nchmod +x mine\n./mine\n",
+      fate: "not_reproduced own_failure",
+    },
+    {
       claim: "dereferences null itself, in C",
       issue: SEGFAULT,
       oracle: PLAIN,

@@ -112,6 +112,10 @@ def checksum(address):
 def verify(total):
     assert total >= 0, "the total is negative"
     return total
+
+
+def reserve(count):
+    return bytearray(count)
 `,
   "ledger/__main__.py": `import sys
 
@@ -239,6 +243,9 @@ ${
     traceback(frame("fast.py", 10, "verify", "assert total >= 0"), "AssertionError: the total is negative"),
   )
 }`;
+export const MEMORY = `# reserve takes all memory
+
+${fence(traceback(frame("fast.py", 15, "reserve", "return bytearray(count)"), "MemoryError"))}`;
 export const MISSING_RATES = `# The rates that come with it are not found
 
 ${

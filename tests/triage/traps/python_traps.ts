@@ -6,6 +6,7 @@ import {
   EXIT,
   KEY,
   LEDGER,
+  MEMORY,
   MISSING_RATES,
   NEGATIVE,
   NOBODY,
@@ -450,6 +451,30 @@ ledger.split_evenly(10, len(fetch_rates("http://rates.example.org/")))
       fate: "environment_error",
     },
     {
+      claim: "takes memory without end",
+      issue: ZERO,
+      script: `import ledger\nx = []\nwhile True:\n    x.append(" " * 10**6)\n`,
+      fate: "environment_error",
+    },
+    {
+      claim: "takes memory without end, where the issue is about memory",
+      issue: MEMORY,
+      script: `from ledger.fast import reserve\nx = []\nwhile True:\n    x.append(b"x" * len(reserve(10**7)))\n`,
+      fate: "environment_error",
+    },
+    {
+      claim: "starts more processes than anybody needs",
+      issue: ZERO,
+      script: `import subprocess
+import ledger
+for _ in range(700):
+    subprocess.Popen(["sleep", "600"])
+while True:
+    subprocess.run(["sleep", "1"])
+`,
+      fate: "environment_error",
+    },
+    {
       claim: "writes to a disk that is full",
       issue: ZERO,
       script: `import ledger\nopen("/dev/full", "w").write("x" * 1000000)\nledger.split_evenly(10, 0)\n`,
@@ -781,6 +806,11 @@ ledger.split_evenly(10, 0 if seen else 1)
       claim: "a missing variable in the project",
       issue: PROVIDER,
       script: `from ledger.rates import provider\nprovider()\n`,
+    },
+    {
+      claim: "an error of the project that is about memory",
+      issue: MEMORY,
+      script: `from ledger.fast import reserve\nreserve(1 << 60)\n`,
     },
     {
       claim: "a missing file of the project's own",

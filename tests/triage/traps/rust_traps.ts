@@ -51,6 +51,14 @@ export const rustTraps: Planted = {
       fate: "not_reproduced own_failure",
     },
     {
+      claim: "prints a panic in pieces and exits, in Rust",
+      issue: NONE,
+      setup: SETUP,
+      script:
+        'use std::process::exit as end;\nfn main() {\n    eprintln!("\\nthread \'main\' {} at src/lib.rs:4:19:\\ncalled `Option::unwrap()` on a `None` value", "pani".to_owned() + "cked");\n    end(101);\n}\n',
+      fate: "not_reproduced match",
+    },
+    {
       claim: "panics elsewhere in the project, in Rust",
       issue: NONE,
       setup: SETUP,

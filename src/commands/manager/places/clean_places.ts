@@ -5,6 +5,7 @@ import type { Repository } from "../../../git/repository.ts";
 import { checkOutStandalone } from "../../../git/standalone_checkout.ts";
 import type { Candidate, CleanPlaces, Preparation } from "../../../manager/ports.ts";
 import type { ManagerSettings } from "../../../manager/settings.ts";
+import { type RunLimits, runLimits } from "../../../process/limited_runs.ts";
 import type { SandboxRequest } from "../../../process/sandbox.ts";
 import type { runCommand } from "../../../process/spawn.ts";
 import { shellWord } from "../../../templates/shell_word.ts";
@@ -19,7 +20,12 @@ import { compileArguments, nodeHook, pythonHook, writeWitnesses } from "./witnes
 
 export interface CleanPlacesOptions {
   readonly repository: Pick<Repository, "root" | "commonDir">;
-  readonly settings: Pick<ManagerSettings, "pythonVersion" | "oracleTimeoutMs" | "setupTimeoutMs" | "allowNetwork">;
+  readonly settings: Pick<
+    ManagerSettings,
+    "pythonVersion" | "oracleTimeoutMs" | "setupTimeoutMs" | "allowNetwork" | "parallel"
+  >;
+  /** Of each command; default: a share of the machine. */
+  readonly limits?: RunLimits;
   /** Of these places alone; what is there is removed. */
   readonly folder: string;
   /** What nothing that runs there may see: the run's folder, the workers' checkouts. The repository is among it anyway. */
@@ -54,7 +60,7 @@ export async function createCleanPlaces(options: CleanPlacesOptions): Promise<Cl
   return {
     survey: (commit) => places.survey(commit),
     prepare: (candidate, request) => places.prepare(candidate, request),
-    close: () => removeTree(folder, options.run),
+    close: () => places.close(),
   };
 }
 
@@ -71,13 +77,21 @@ class Places {
   /** Of the Python environment, as it is made. */
   #packages: readonly string[] | undefined;
   readonly #tools: ToolVersions;
+  readonly #limits: RunLimits;
   #count = 0;
 
   constructor(options: CleanPlacesOptions) {
     this.#options = options;
     this.#tools = new ToolVersions(options);
+    this.#limits = options.limits ?? runLimits(options.settings.parallel);
     const name = options.repository.root.split("/").at(-1)!.replaceAll(/[^A-Za-z0-9._-]/g, "_");
     this.#project = `project/${/^\.*$/.test(name) ? "project" : name}`;
+  }
+
+  async close(): Promise<void> {
+    const enclosure = await this.#enclosure?.catch(() => undefined);
+    await enclosure?.close();
+    await removeTree(this.#options.folder, this.#options.run);
   }
 
   async survey(commit: string): ReturnType<CleanPlaces["survey"]> {
@@ -92,7 +106,7 @@ class Places {
       const enclosure = await this.#enclosureOnce();
       return {
         tools: await this.#toolsFor(needs, python),
-        sandbox: enclosure.describe({ network: settings.allowNetwork }),
+        sandbox: await enclosure.describe({ network: settings.allowNetwork }),
         notes: [...notes, ...await this.#notes(needs, { enclosure, python })],
       };
     } finally {
@@ -135,7 +149,7 @@ class Places {
       env,
       place: enclosure.place,
       hasPython: python !== undefined,
-      nodeOptions: nodeHook(join(folder, "witness")),
+      nodeOptions: nodeHook(join(folder, "witness"), this.#limits),
     };
     const project = join(enclosure.place, this.#project);
     const script = join(project, scriptName);
@@ -165,6 +179,8 @@ class Places {
       if (end.exitCode === 0) continue;
       const what = end.endedBy === "timeout"
         ? `took more than ${settings.setupTimeoutMs / 1000} s`
+        : end.limit !== undefined
+        ? `was ended by its limit of ${end.limit}`
         : `ended with ${end.exitCode ?? end.signalName}`;
       return {
         kind: "environment",
@@ -232,7 +248,7 @@ class Places {
           platform: `${Deno.build.os} ${Deno.osRelease()} ${Deno.build.arch}`,
           tools: await this.#toolsFor(needs, python),
           packages,
-          sandbox: enclosure.describe({ network: settings.allowNetwork }),
+          sandbox: await enclosure.describe({ network: settings.allowNetwork }),
           network: settings.allowNetwork,
           notes: [...notes, ...await this.#notes(needs, { enclosure, python })],
         },
@@ -332,6 +348,7 @@ class Places {
       ],
       hidden: this.#hidden(),
       hideHome: homeToHide(env),
+      limits: this.#limits,
       path: env.PATH,
       run,
       signal,

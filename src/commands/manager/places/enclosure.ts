@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { Failure } from "../../../failure.ts";
 import { findProgram } from "../../../process/find_program.ts";
+import { type LimitedEnd, LimitedRuns, type RunLimits } from "../../../process/limited_runs.ts";
 import { type OpenSandbox, openSandbox, type SandboxRequest } from "../../../process/sandbox.ts";
-import type { CommandEnd, runCommand } from "../../../process/spawn.ts";
+import type { runCommand } from "../../../process/spawn.ts";
 
 /** What is to be seen at the path of the place. */
 export type Tree =
@@ -39,6 +40,8 @@ export interface EnclosureParts {
   readonly readable: readonly string[];
   readonly hidden: readonly string[];
   readonly hideHome: string | undefined;
+  /** Of each command. */
+  readonly limits: RunLimits;
   /** The person's, to find bubblewrap. */
   readonly path: string | undefined;
   readonly run: typeof runCommand;
@@ -66,6 +69,7 @@ export class Enclosure {
   #turn: Promise<unknown> = Promise.resolve();
   #overlay: Promise<boolean> | undefined;
   #readable: readonly string[];
+  readonly #limited: LimitedRuns;
 
   private constructor(
     private readonly parts: EnclosureParts,
@@ -75,6 +79,7 @@ export class Enclosure {
     readonly problem: string,
   ) {
     this.#readable = parts.readable;
+    this.#limited = new LimitedRuns(parts.limits, parts.run);
   }
 
   static async open(parts: EnclosureParts): Promise<Enclosure> {
@@ -92,9 +97,16 @@ export class Enclosure {
   }
 
   /** In words, for the record. */
-  describe({ network }: { readonly network: boolean }): string {
-    if (!this.isConfined) return `none: ${this.problem}`;
-    return `bubblewrap: writes nothing outside of its copy, network ${network ? "on" : "off"}, own PID namespace`;
+  async describe({ network }: { readonly network: boolean }): Promise<string> {
+    const limits = await this.#limited.describe();
+    if (!this.isConfined) return `none: ${this.problem}; ${limits}`;
+    const access = `writes nothing outside of its copy, network ${network ? "on" : "off"}`;
+    return `bubblewrap: ${access}, own PID namespace; ${limits}`;
+  }
+
+  /** Nothing may run any more. */
+  close(): Promise<void> {
+    return this.#limited.close();
   }
 
   /** Whether trees of the kind `overlay` are possible; tried once. */
@@ -108,15 +120,15 @@ export class Enclosure {
    * Throws the reason of `signal`, and a `Failure` when the sandbox itself does not work; nothing for what the command
    * does.
    */
-  async run(tree: Tree, command: EnclosedCommand): Promise<CommandEnd> {
+  async run(tree: Tree, command: EnclosedCommand): Promise<LimitedEnd> {
     const end = this.isConfined ? await this.#confined(tree, command) : await this.#inTurn(tree, command);
     command.signal.throwIfAborted();
-    if (end.endedBy === "timeout" || hasStarted(tree)) return end;
+    if (end.endedBy === "timeout" || end.endedBy === "limit" || hasStarted(tree)) return end;
     const said = (end.failure ?? (end.stderr || end.output)).trim().slice(-1000);
     throw new Failure("environment", `Cannot run a command in a clean place: ${said || `exit ${end.exitCode}`}`);
   }
 
-  async #confined(tree: Tree, command: EnclosedCommand): Promise<CommandEnd> {
+  async #confined(tree: Tree, command: EnclosedCommand): Promise<LimitedEnd> {
     const source = tree.kind === "folder" ? tree.path : undefined;
     const sandbox = await this.#sandbox(command, source);
     const words = sandbox.wrap([
@@ -129,7 +141,7 @@ export class Enclosure {
       ". ".repeat(command.processesBefore ?? 0),
     ]);
     const argv = tree.kind === "folder" ? words : this.#overlaid(tree, words);
-    return await this.parts.run(argv, { ...this.#options(command), cwd: "/" });
+    return await this.#limited.run(argv, { ...this.#options(command), cwd: "/" });
   }
 
   #overlaid(tree: Tree & { kind: "overlay" }, [bwrap, ...rest]: [string, ...string[]]): [string, ...string[]] {
@@ -169,7 +181,7 @@ export class Enclosure {
   }
 
   /** Where nothing can be shown at another path, the tree itself is put there for as long as the command runs. */
-  async #inTurn(tree: Tree, command: EnclosedCommand): Promise<CommandEnd> {
+  async #inTurn(tree: Tree, command: EnclosedCommand): Promise<LimitedEnd> {
     if (tree.kind !== "folder") throw new TypeError("Without a sandbox there are no overlays");
     return await this.#alone(async () => {
       command.signal.throwIfAborted();
@@ -179,7 +191,7 @@ export class Enclosure {
       try {
         if (command.venv !== undefined) await Deno.rename(command.venv.path, venv);
         const argv = ["/bin/sh", "-c", INSIDE, join(this.place, STARTED), command.command] as const;
-        return await this.parts.run(argv, {
+        return await this.#limited.run(argv, {
           ...this.#options(command),
           cwd: join(this.place, command.cwd),
           background: "end",

@@ -2,13 +2,14 @@
 import { join } from "node:path";
 import { constants } from "node:os";
 import { Failure } from "../../../failure.ts";
-import type { EnvironmentRecord, PreparedPlace, ScriptRun } from "../../../manager/ports.ts";
+import type { ControlOrder, EnvironmentRecord, PreparedPlace, ScriptRun, SeenResults } from "../../../manager/ports.ts";
 import type { RunPlace } from "../../../oracle/expected.ts";
 import type { ProgramEnd, Runtime } from "../../../oracle/failure.ts";
-import type { CommandEnd, runCommand } from "../../../process/spawn.ts";
+import type { LimitedEnd } from "../../../process/limited_runs.ts";
+import type { runCommand } from "../../../process/spawn.ts";
 import { shellWord } from "../../../templates/shell_word.ts";
 import { type Enclosure, removeTree, type Tree } from "./enclosure.ts";
-import { touchedFiles } from "./project_files.ts";
+import { definedFunctions, touchedFiles } from "./project_files.ts";
 import { readTestimony, settingsText, type Testimony } from "./witness.ts";
 
 export interface PreparedParts {
@@ -64,6 +65,18 @@ export function withScriptPath(command: string, path: string): string {
   return command.replaceAll(/(["']?)\{repro_file\}\1/g, () => shellWord(path));
 }
 
+function valuesOf({ env = {} }: ControlOrder = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, { value }]) => [name, value]));
+}
+
+/** The text of a shell, with other values for variables that it sets. */
+function withVariables(text: string, { env = {} }: ControlOrder = {}): string {
+  return Object.entries(env).reduce((changed, [name, { value, isList }]) => {
+    const setting = new RegExp(`\\b${name}=("[^"\n]*"|'[^'\n]*'|[^\\s;&|'"]*)`, "g");
+    return changed.replaceAll(setting, (_, own: string) => `${name}=${shellWord(value)}${isList ? `:${own}` : ""}`);
+  }, text);
+}
+
 class Prepared implements PreparedPlace {
   readonly commit: string;
   readonly environment: EnvironmentRecord;
@@ -80,12 +93,23 @@ class Prepared implements PreparedPlace {
 
   async run(
     script: string,
-    options: { readonly fresh: boolean; readonly trace?: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly fresh: boolean;
+      readonly trace?: boolean;
+      readonly control?: ControlOrder;
+      readonly signal: AbortSignal;
+    },
   ): Promise<ScriptRun> {
-    const { oracleCommand } = this.parts;
+    const { oracleCommand, scriptName } = this.parts;
     const place = this.#place;
-    const command = withScriptPath(oracleCommand, place.reproFile);
-    const { end, durationMs, executed } = await this.#run({ ...options, script, command, network: this.parts.network });
+    const { control } = options;
+    const command = withVariables(withScriptPath(oracleCommand, place.reproFile), control);
+    const { end, durationMs, executed, results } = await this.#run({
+      ...options,
+      script: /\.(?:sh|bash|zsh|ksh)$/.test(scriptName) ? withVariables(script, control) : script,
+      command,
+      network: this.parts.network,
+    });
     // Where nothing is confined, nobody keeps it from what lies there.
     const named = this.parts.hidden.find((path) => script.includes(path) || oracleCommand.includes(path));
     const meddling = named === undefined ? {} : { meddling: `It names a folder that is not the project's: ${named}` };
@@ -94,6 +118,7 @@ class Prepared implements PreparedPlace {
       durationMs,
       place,
       executed: options.trace && end.hasWitness ? executed : null,
+      ...control?.results && end.hasWitness && { results: this.#withUnloaded(results, control.results.functions) },
     };
   }
 
@@ -116,9 +141,10 @@ class Prepared implements PreparedPlace {
     readonly command: string;
     readonly fresh: boolean;
     readonly trace?: boolean;
+    readonly control?: ControlOrder;
     readonly network: boolean;
     readonly signal: AbortSignal;
-  }): Promise<{ end: ProgramEnd; durationMs: number; executed: Testimony["executed"] }> {
+  }): Promise<{ end: ProgramEnd; durationMs: number } & Pick<Testimony, "executed" | "results">> {
     const { enclosure, runs, venv, run } = this.parts;
     order.signal.throwIfAborted();
     const own = join(runs, `${++this.#count}`);
@@ -139,7 +165,7 @@ class Prepared implements PreparedPlace {
       const end = await enclosure.run(tree, {
         ...order,
         cwd: this.parts.project,
-        env: this.parts.env,
+        env: { ...this.parts.env, ...valuesOf(order.control) },
         venv: venv === undefined ? undefined : { path: venv, isWritable: false },
         timeoutMs: this.parts.timeoutMs,
         processesBefore: order.fresh ? this.#count % 4 : 0,
@@ -155,6 +181,7 @@ class Prepared implements PreparedPlace {
         end: { ...programEnd(end, testimony), ...meddling && { meddling } },
         durationMs: end.durationMs,
         executed: testimony.executed,
+        results: testimony.results,
       };
     } finally {
       if (isOverlaid) {
@@ -185,16 +212,25 @@ class Prepared implements PreparedPlace {
    */
   #equip(
     top: string,
-    { script, fresh, trace = false }: {
+    { script, fresh, trace = false, control }: {
       readonly script: string | undefined;
       readonly fresh: boolean;
       readonly trace?: boolean;
+      readonly control?: ControlOrder;
     },
   ): void {
     const { project, scriptName, packages } = this.parts;
     const record = join(top, "record");
     // What is run thousands of times is proved by fresh runs in the end.
-    const place = { project: this.#place.project, script: this.#place.reproFile, packages, trace, thorough: fresh };
+    const place = {
+      project: this.#place.project,
+      script: this.#place.reproFile,
+      packages,
+      trace,
+      // What a control has changed is no meddling.
+      thorough: fresh && control === undefined,
+      results: control?.results,
+    };
     // Of the run before.
     removeNow(record);
     Deno.mkdirSync(record, { recursive: true });
@@ -205,6 +241,13 @@ class Prepared implements PreparedPlace {
     if (script === undefined) return;
     Deno.mkdirSync(join(top, project), { recursive: true });
     Deno.writeTextFileSync(join(top, project, scriptName), script);
+  }
+
+  /** Functions of modules that were not loaded are the project's as well. */
+  #withUnloaded(seen: SeenResults, names: readonly string[]): SeenResults {
+    if (seen.functions.length > 0) return seen;
+    const project = join(this.parts.tree, this.parts.project);
+    return { ...seen, functions: definedFunctions(project, this.parts.files, names) };
   }
 
   /** What a run has done to the project's files in its copy. */
@@ -259,7 +302,7 @@ export async function copyTree(
   throw new Failure("environment", `Cannot copy "${from}": ${found}`);
 }
 
-function programEnd(end: CommandEnd, { hasWitness, witnessed }: Testimony): ProgramEnd {
+function programEnd(end: LimitedEnd, { hasWitness, witnessed, entered }: Testimony): ProgramEnd {
   const timedOut = end.endedBy === "timeout";
   const number = end.exitCode !== null && end.exitCode > 128 ? end.exitCode - 128 : 0;
   const signal = timedOut ? "SIGKILL" : end.signalName ?? signalNames.get(number) ?? null;
@@ -267,10 +310,12 @@ function programEnd(end: CommandEnd, { hasWitness, witnessed }: Testimony): Prog
     exitCode: timedOut ? null : end.exitCode,
     signal,
     timedOut,
+    ...end.limit !== undefined && { limit: end.limit },
     stdout: end.output,
     stderr: end.stderr ?? "",
     witnessed,
     hasWitness,
+    projectCalls: entered,
   };
 }
 

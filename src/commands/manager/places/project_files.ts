@@ -60,6 +60,33 @@ export function builtFiles(folder: string, sources: ReadonlySet<string>): string
   return found;
 }
 
+const READABLE = /\.(?:py|[cm]?[jt]sx?)$/;
+const MAX_SOURCES = 3000;
+const MAX_SOURCE_BYTES = 1_000_000;
+
+/** Which of these names the sources in Python or JavaScript give to functions, as far as a look at their lines tells. */
+export function definedFunctions(folder: string, files: ReadonlySet<string>, names: readonly string[]): string[] {
+  const wanted = new Set(names);
+  const found = new Set<string>();
+  const sources = [...files].filter((path) => READABLE.test(path)).slice(0, MAX_SOURCES);
+  const definition =
+    /\b(?:def|function\*?)[ \t]+([\w$]+)|^[ \t]+(?:async[ \t]+|static[ \t]+)*([\w$]+)[ \t]*\([^)\n]*\)[ \t]*\{|\b([\w$]+)[ \t]*[:=][ \t]*(?:async[ \t]*)?(?:function\b|\([^)\n]*\)[ \t]*=>|[\w$]+[ \t]*=>)/gm;
+  for (const path of sources) {
+    const text = textOf(join(folder, path));
+    for (const [, ...groups] of text.matchAll(definition)) {
+      const name = groups.find((group) => group !== undefined)!;
+      if (wanted.has(name)) found.add(name);
+    }
+    if (found.size === wanted.size) break;
+  }
+  return [...found];
+}
+
+function textOf(path: string): string {
+  const content = contentOf(path);
+  return content === undefined || content.length > MAX_SOURCE_BYTES ? "" : new TextDecoder().decode(content);
+}
+
 /** Whether both are files with the same content. */
 export function isSameContent(a: string, b: string): boolean {
   const [one, other] = [contentOf(a), contentOf(b)];

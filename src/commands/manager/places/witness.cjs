@@ -34,6 +34,9 @@ module.exports = (record) => {
     if (ino === identity.ino && dev === identity.dev) fs.writeSync(own, `${JSON.stringify(entry)}\n`);
   };
   tell({ start: process.pid });
+  if (settings.has("results")) {
+    require("./control.cjs")({ order: JSON.parse(settings.get("results")), placeOf, tell });
+  }
 
   let session;
   const startCounting = () => {
@@ -172,6 +175,7 @@ module.exports = (record) => {
   };
   process.on("exit", (code) => {
     try {
+      if (code !== 0) tell({ entered: projectCalls() ?? 0 });
       const frames = code === 0 ? undefined : exitFrames();
       if (frames === undefined) return;
       const failure = { type: "process.exit", message: String(code), frames, bases: [], causes: [] };

@@ -1,8 +1,11 @@
 /** What the runtimes themselves tell of a run: hooks within Python and Node that record what nobody caught. */
 import { join } from "node:path";
 import * as z from "zod/mini";
+import type { ControlOrder, SeenCall, SeenResults } from "../../../manager/ports.ts";
 import type { WitnessedFailure } from "../../../oracle/failure.ts";
+import nodeControl from "./control.cjs" with { type: "text" };
 import nodeWitness from "./witness.cjs" with { type: "text" };
+import pythonControl from "./control.py" with { type: "text" };
 import pythonMeddling from "./meddling.py" with { type: "text" };
 import pythonWitness from "./witness.py" with { type: "text" };
 
@@ -17,6 +20,9 @@ export interface Testimony {
   readonly executed: ReadonlyMap<string, ReadonlySet<number>>;
   /** What was done to the project; a sentence. */
   readonly meddling: string | undefined;
+  readonly results: SeenResults;
+  /** Functions of the project that processes of Node have entered, as far as they ended badly; null: none did. */
+  readonly entered: number | null;
 }
 
 /** What a witness has to know of a run. Absolute paths, as the run sees them. */
@@ -28,14 +34,18 @@ export interface WitnessSettings {
   readonly trace: boolean;
   /** Whether to look, once something has failed, for what was put in the place of the project's code. */
   readonly thorough: boolean;
+  readonly results: ControlOrder["results"];
 }
 
 /** Code of one version of Python. */
 const COMPILED = "witness.bin";
+/** Of the memory that a run may take; the rest is for what is not on the heap. */
+const HEAP_SHARE = 0.7;
 const MAX_RECORDS = 200;
 const MAX_RECORD_BYTES = 8 * 1024 * 1024;
 const MAX_ALL_BYTES = 4 * MAX_RECORD_BYTES;
 const MAX_FAILURES = 200;
+const MAX_CALLS = 200;
 
 const text = z.string().check(z.maxLength(100_000));
 const frame = z.object({
@@ -44,6 +54,7 @@ const frame = z.object({
   line: z.nullable(z.int().check(z.positive())),
 });
 const frames = z.array(frame).check(z.maxLength(200));
+const indexes = z.array(z.int().check(z.nonnegative())).check(z.maxLength(100));
 const failure = z.object({
   pid: z.int(),
   type: text,
@@ -58,12 +69,19 @@ const entry = z.union([
   z.object({ failure, runtime: z.enum(["python", "node"]), at: z.number() }),
   z.object({ line: z.tuple([text, z.int().check(z.positive())]) }),
   z.object({ meddling: text }),
+  z.object({ entered: z.int().check(z.nonnegative()) }),
+  z.object({ function: text }),
+  z.object({
+    call: z.object({ name: text, equals: indexes, fits: indexes, isStated: z.nullable(z.boolean()) }),
+  }),
 ]);
 
 /** The files of a witness for Node and for Python, which write to the folder `record`. */
 export async function writeWitnesses(folder: string, { record }: { readonly record: string }): Promise<void> {
   await Deno.writeTextFile(join(folder, "witness.py"), pythonWitness);
   await Deno.writeTextFile(join(folder, "meddling.py"), pythonMeddling);
+  await Deno.writeTextFile(join(folder, "control.py"), pythonControl);
+  await Deno.writeTextFile(join(folder, "control.cjs"), nodeControl);
   const witness = join(folder, "witness.cjs");
   await Deno.writeTextFile(witness, nodeWitness);
   // What an old Node cannot read would end every program.
@@ -92,27 +110,30 @@ export function pythonHook(
   { record, version }: { readonly record: string; readonly version: string },
 ): string {
   const [major, minor] = version.split(".");
-  const file = pythonText(join(folder, COMPILED));
-  const names = `{"__name__": "gocore_witness", "RECORD": ${pythonText(record)}}`;
+  const file = asciiJson(join(folder, COMPILED));
+  const names = `{"__name__": "gocore_witness", "RECORD": ${asciiJson(record)}}`;
   const site = 'sys.modules["site"], "_gocore_witness"';
   // In a virtual environment, every .pth file is read twice.
   return `import sys; sys.version_info[:2] == (${major}, ${minor}) and not hasattr(${site}) and ` +
     `(setattr(${site}, True) or exec(__import__("marshal").load(open(${file}, "rb")), ${names}))\n`;
 }
 
-/** Value of NODE_OPTIONS. */
-export function nodeHook(folder: string): string {
-  return `--require=${JSON.stringify(join(folder, "hook.cjs"))}`;
+/** Value of NODE_OPTIONS: Node tells of a full heap itself, before its surroundings end it for the memory that it takes. */
+export function nodeHook(folder: string, { memoryMb }: { readonly memoryMb: number }): string {
+  return `--require=${JSON.stringify(join(folder, "hook.cjs"))} --max-old-space-size=${
+    Math.floor(memoryMb * HEAP_SHARE)
+  }`;
 }
 
 /** Without the settings, a witness does nothing. */
-export function settingsText({ project, script, packages, trace, thorough }: WitnessSettings): string {
+export function settingsText({ project, script, packages, trace, thorough, results }: WitnessSettings): string {
   return [
     `project ${project}`,
     `script ${script}`,
     ...Array.from(packages, ([name, path]) => `package ${name}\t${path}`),
     `trace ${trace ? 1 : 0}`,
     `thorough ${thorough ? 1 : 0}`,
+    ...(results === undefined ? [] : [`results ${asciiJson(results)}`]),
     "",
   ].join("\n");
 }
@@ -123,6 +144,9 @@ export function readTestimony(record: string): Testimony {
   const executed = new Map<string, Set<number>>();
   let hasWitness = false;
   let meddling: string | undefined;
+  let entered: number | null = null;
+  const functions = new Set<string>();
+  const calls: SeenCall[] = [];
   let left = MAX_ALL_BYTES;
   const paths = recordsIn(record);
   for (const path of paths) {
@@ -141,12 +165,22 @@ export function readTestimony(record: string): Testimony {
         const [file, number] = found.line;
         executed.set(file, (executed.get(file) ?? new Set()).add(number));
       } else if ("meddling" in found) meddling ??= found.meddling;
+      else if ("entered" in found) entered = (entered ?? 0) + found.entered;
+      else if ("function" in found) functions.add(found.function);
+      else if ("call" in found && calls.length < MAX_CALLS) calls.push(found.call);
     }
   }
   // Who floods the records has something to hide there: the output must not speak for it.
   if (left === 0 || paths.length === MAX_RECORDS) hasWitness = true;
   told.sort((a, b) => a.at === b.at ? 0 : a.at - b.at);
-  return { hasWitness, witnessed: told.map(({ failure }) => failure), executed, meddling };
+  return {
+    hasWitness,
+    witnessed: told.map(({ failure }) => failure),
+    executed,
+    meddling,
+    results: { functions: [...functions], calls },
+    entered,
+  };
 }
 
 const CRASHES = new Map([
@@ -212,7 +246,10 @@ function parseEntry(line: string): z.infer<typeof entry> | undefined {
   }
 }
 
-/** As a literal of Python, in ASCII. */
-function pythonText(text: string): string {
-  return JSON.stringify(text).replaceAll(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+/** One line; of a text, it is a literal of Python as well. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[^ -~]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -57,6 +57,23 @@ for (const sandbox of sandboxes) {
       deepEqual(seen(run), { ...endedWell, exitCode: null, signal: "SIGKILL", timedOut: true, stdout: "begun\n" });
     }));
 
+  Deno.test(`a run that takes too much memory or too many processes is ended, and told, sandbox ${sandbox}`, () =>
+    withPlaces({}, { sandbox, limits: { memoryMb: 300, processes: 30 } }, async ({ ready, places }) => {
+      const place = await ready({ oracle_command: "sh {repro_file}" });
+      const greedy = `${Deno.execPath()} eval 'const all = []; for (;;) all.push(new Uint8Array(4e6).fill(1));'\n`;
+      const memory = await place.run(greedy, { fresh: true, signal: never });
+      deepEqual([memory.end.limit, memory.end.exitCode, memory.end.signal], ["memory (0.3 GiB)", null, "SIGKILL"]);
+      const many = "i=0; while [ $i -lt 40 ]; do sleep 1000 & i=$((i + 1)); done; wait\n";
+      const processes = await place.run(many, { fresh: false, signal: never });
+      deepEqual([processes.end.limit, processes.end.exitCode], ["processes (30)", null]);
+      const preparation = await places.prepare(candidate({ setup_commands: [many] }), {
+        commit: "HEAD",
+        signal: never,
+      });
+      const told = preparation.kind === "environment" ? preparation.reason : preparation.kind;
+      match(told, /^Setup command 1 was ended by its limit of processes/);
+    }));
+
   Deno.test(`signals are told by name, sandbox ${sandbox}`, () =>
     withPlaces({}, { sandbox }, async ({ ready }) => {
       const place = await ready({});
@@ -351,7 +368,7 @@ Deno.test("without bubblewrap it says so, and goes on", async () => {
     }
     await withPlaces({}, { env: { PATH: bin, HOME: "/nowhere" } }, async ({ ready, places }) => {
       const survey = await places.survey("HEAD");
-      equal(survey.sandbox, "none: bubblewrap is not installed");
+      match(survey.sandbox, /^none: bubblewrap is not installed; at most [\d.]+ GiB of memory and 512 processes \(/);
       deepEqual(survey.notes, ["runs are not confined (bubblewrap is not installed): they see the whole machine"]);
       const place = await ready({});
       deepEqual(seen(await place.run("cat a.txt", { fresh: false, signal: never })).stdout, "1\n2\n3\n4\n5\n");

@@ -55,6 +55,7 @@ export async function withPlaces(
         oracleTimeoutMs: 60_000,
         setupTimeoutMs: 120_000,
         allowNetwork: false,
+        parallel: 4,
         ...options.settings,
       },
     });

@@ -371,6 +371,8 @@ Deno.test({
     }),
 });
 
+const unseen = { results: { functions: [], calls: [] }, entered: null };
+
 Deno.test("records that a program has flooded are not read to their end, and leave the output without a word", () =>
   inTempDir(async (dir) => {
     for (const name of ["a", "b", "c", "d"]) {
@@ -378,7 +380,7 @@ Deno.test("records that a program has flooded are not read to their end, and lea
       await file.truncate(1e9);
     }
     await Deno.writeTextFile(join(dir, "e.jsonl"), '{"line":["a.py",3]}\n');
-    const nothing = { hasWitness: true, witnessed: [], executed: new Map(), meddling: undefined };
+    const nothing = { hasWitness: true, witnessed: [], executed: new Map(), meddling: undefined, ...unseen };
     deepEqual(readTestimony(dir), nothing);
     const many = join(dir, "many");
     await Deno.mkdir(many);
@@ -393,6 +395,7 @@ Deno.test("a record that a program has forged into something else is read as not
       witnessed: [],
       executed: new Map(),
       meddling: undefined,
+      ...unseen,
     });
     await Deno.mkdir(join(dir, "folder.jsonl"));
     await Deno.symlink("/etc/passwd", join(dir, "link.jsonl"));
@@ -403,12 +406,19 @@ Deno.test("a record that a program has forged into something else is read as not
         "\n",
       ),
     );
-    deepEqual(readTestimony(dir), { hasWitness: false, witnessed: [], executed: new Map(), meddling: undefined });
+    deepEqual(readTestimony(dir), {
+      hasWitness: false,
+      witnessed: [],
+      executed: new Map(),
+      meddling: undefined,
+      ...unseen,
+    });
     await Deno.writeTextFile(join(dir, "one.jsonl"), '{"start":7}\n{"line":["__proto__",3]}\n{"line":["a.py",3');
     deepEqual(readTestimony(dir), {
       hasWitness: true,
       witnessed: [],
       executed: new Map([["__proto__", new Set([3])]]),
       meddling: undefined,
+      ...unseen,
     });
   }));
