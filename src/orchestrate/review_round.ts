@@ -89,7 +89,7 @@ async function request(runtime: Runtime, { worker, trigger, reason }: {
   readonly reason: string;
 }): Promise<ReviewState> {
   const { state, settings, ports: { repository, launcher } } = runtime;
-  const id = `r${state.reviews.size + 1}`;
+  const id = runtime.newReviewId();
   const task = worker.task === null ? undefined : state.tasks.get(worker.task);
   let commit = task?.commit ?? null;
   if (trigger !== "completion" && repository !== undefined) {

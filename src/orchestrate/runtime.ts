@@ -27,6 +27,7 @@ export class Runtime {
   readonly #holds = new Map<string, { readonly status: "paused" | "needs_input"; readonly reason: string }>();
   readonly #waiting = new Set<() => void>();
   #isNoticed = false;
+  #reviews = 0;
   readonly #ending = new AbortController();
 
   constructor(ports: SessionPorts) {
@@ -54,6 +55,12 @@ export class Runtime {
   /** Aborts, with `SessionEnds`, as soon as the session ends. */
   get signal(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  /** An id for a review that is not told yet: several may be prepared at the same time. */
+  newReviewId(): string {
+    this.#reviews = Math.max(this.#reviews, this.state.reviews.size) + 1;
+    return `r${this.#reviews}`;
   }
 
   get workers(): ReadonlyMap<string, LaunchedWorker> {
