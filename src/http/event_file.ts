@@ -35,19 +35,40 @@ const LF = 0x0a;
 const EVENT_NAME = /^[\w.]{1,64}$/;
 
 /**
+ * What gives an event its number: its own `seq`, or the place of its line in the file, in bytes, for logs whose events
+ * have none.
+ */
+export type Numbering = "seq" | "offset";
+
+export interface EventFileOptions {
+  /** Default: `seq`. */
+  readonly numbering?: Numbering;
+  /** Takes secrets out of what is sent; left out: the log has none. */
+  readonly redactor?: Masking;
+}
+
+/** What a `Redactor` can do. */
+interface Masking {
+  redact(text: string): string;
+  redactDeep<T>(value: T): T;
+}
+
+/**
  * Lines that are no event, such as one that was torn by the death of its writer, are passed over. Memory is bounded by
  * the longest line, however many readers there are. Numbers have to rise through the file.
  */
 export class EventFile {
   readonly #file: LogFile;
+  readonly #options: EventFileOptions;
   readonly #kept = new Map<number, EventBlock>();
   readonly #scratch = new Uint8Array(BLOCK_BYTES);
 
-  constructor(file: LogFile) {
+  constructor(file: LogFile, options: EventFileOptions = {}) {
     this.#file = file;
+    this.#options = options;
   }
 
-  /** The whole lines at an offset, which has to be the start of one; undefined: there is none yet. */
+  /** The whole lines from an offset on, which has to be 0 or the end of another block; undefined: there is none yet. */
   blockAt(offset: number): EventBlock | undefined {
     const kept = this.#kept.get(offset);
     if (kept !== undefined) return kept;
@@ -58,7 +79,10 @@ export class EventFile {
     return block;
   }
 
-  /** The start of a line that is at most a block before the first event with a greater number, and never behind it. */
+  /**
+   * The start of a line that is never behind the first event with a greater number, and at most a block before it, but
+   * for a log that has a long way without events.
+   */
   offsetAfter(seq: number): number {
     let low = 0;
     let high = this.#file.size();
@@ -71,9 +95,19 @@ export class EventFile {
     return low;
   }
 
+  /** Whether there is an event with this number or a greater one; a long way without events is not gone for it. */
+  has(seq: number): boolean {
+    const start = this.offsetAfter(seq - 1);
+    let block = this.blockAt(start);
+    while (block !== undefined && (block.events.at(-1)?.seq ?? -1) < seq) {
+      block = block.end < start + MAX_LINE_BYTES ? this.blockAt(block.end) : undefined;
+    }
+    return block !== undefined;
+  }
+
   #firstEventBehind(offset: number): { seq: number; offset: number } | undefined {
     let start = this.#nextLine(offset);
-    while (start !== undefined) {
+    while (start !== undefined && start < offset + MAX_LINE_BYTES) {
       const block = this.#readBlock(start);
       const event = block?.events[0];
       if (event !== undefined) return { seq: event.seq, offset: start };
@@ -87,25 +121,33 @@ export class EventFile {
     for (;;) {
       const read = buffer.subarray(0, this.#file.read(offset, buffer));
       const length = read.lastIndexOf(LF) + 1;
-      if (length > 0) return toBlock(read.subarray(0, length), offset + length);
-      if (read.length < buffer.length) return undefined;
-      if (buffer.length >= MAX_LINE_BYTES) {
-        const end = this.#nextLine(offset + read.length);
-        return end === undefined ? undefined : toBlock(new Uint8Array(), end);
+      if (length > 0) {
+        const start = this.#isLineStart(offset) ? 0 : read.indexOf(LF) + 1;
+        return toBlock(read.subarray(start, length), offset + start, this.#options);
       }
+      if (read.length < buffer.length) return undefined;
+      // Not to its end, which may be far away: others have their turn before that.
+      if (buffer.length >= MAX_LINE_BYTES) return { end: offset + read.length, bytes: new Uint8Array(), events: [] };
       buffer = new Uint8Array(4 * buffer.length);
     }
   }
 
-  /** The first start of a line behind an offset. */
+  /** False: what was before it was passed over, in the midst of a line. */
+  #isLineStart(offset: number): boolean {
+    const before = new Uint8Array(1);
+    return offset === 0 || this.#file.read(offset - 1, before) === 0 || before[0] === LF;
+  }
+
+  /** The first start of a line behind an offset; undefined: there is none for as long as a line may be. */
   #nextLine(offset: number): number | undefined {
-    for (let from = offset;;) {
+    for (let from = offset; from < offset + MAX_LINE_BYTES;) {
       const read = this.#scratch.subarray(0, this.#file.read(from, this.#scratch));
       const at = read.indexOf(LF);
       if (at !== -1) return from + at + 1;
       if (read.length === 0) return undefined;
       from += read.length;
     }
+    return undefined;
   }
 }
 
@@ -115,21 +157,29 @@ export function serverSentEvent(name: string, { json, id }: { readonly json: str
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${json.replaceAll(/[\r\n]/g, " ")}\n\n`;
 }
 
-function toBlock(lines: Uint8Array, end: number): EventBlock {
+/** Of whole lines, which begin at `offset`. */
+function toBlock(
+  lines: Uint8Array,
+  offset: number,
+  { numbering = "seq", redactor }: EventFileOptions,
+): EventBlock {
   const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
   const pieces: Uint8Array[] = [];
   const events: SentEvent[] = [];
   let length = 0;
-  for (const line of new TextDecoder().decode(lines).split("\n")) {
+  for (let from = 0, to = lines.indexOf(LF); to !== -1; from = to + 1, to = lines.indexOf(LF, from)) {
+    const line = decoder.decode(lines.subarray(from, to));
     const event = parseEvent(line);
-    if (event === undefined) continue;
-    const { seq, type } = event;
-    const piece = encoder.encode(serverSentEvent(type, { json: line, id: seq }));
+    const seq = numbering === "offset" ? offset + from : event?.seq;
+    if (event === undefined || seq === undefined) continue;
+    const { type } = event;
+    const piece = encoder.encode(serverSentEvent(type, { json: maskedJson(line, redactor), id: seq }));
     events.push({ seq, type, start: length, end: length + piece.length });
     pieces.push(piece);
     length += piece.length;
   }
-  return { end, bytes: joinBytes(pieces, length), events };
+  return { end: offset + lines.length, bytes: joinBytes(pieces, length), events };
 }
 
 export function joinBytes(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
@@ -142,11 +192,18 @@ export function joinBytes(pieces: readonly Uint8Array[], length: number): Uint8A
   return joined;
 }
 
-function parseEvent(line: string): { seq: number; type: string } | undefined {
+function maskedJson(line: string, redactor: Masking | undefined): string {
+  // Nearly always, and far sooner than value by value.
+  if (redactor === undefined || redactor.redact(line) === line) return line;
+  return JSON.stringify(redactor.redactDeep(JSON.parse(line)));
+}
+
+function parseEvent(line: string): { seq: number | undefined; type: string } | undefined {
   if (line === "") return undefined;
   try {
     const { seq, type } = JSON.parse(line) ?? {};
-    return Number.isSafeInteger(seq) && typeof type === "string" && EVENT_NAME.test(type) ? { seq, type } : undefined;
+    if (typeof type !== "string" || !EVENT_NAME.test(type)) return undefined;
+    return { seq: Number.isSafeInteger(seq) ? seq : undefined, type };
   } catch {
     return undefined;
   }

@@ -1,9 +1,9 @@
 /** Streams of server-sent events to any number of readers, each of which is fed from the log at its own pace. */
-import { type EventBlock, EventFile, joinBytes, type LogFile } from "./event_file.ts";
+import { type EventBlock, EventFile, type EventFileOptions, joinBytes, type LogFile } from "./event_file.ts";
 
 /** Proxies and browsers give a silent connection up after about a minute. */
-const HEARTBEAT_MS = 15_000;
-const HEARTBEAT = new TextEncoder().encode(": still here\n\n");
+export const HEARTBEAT_MS = 15_000;
+export const HEARTBEAT = new TextEncoder().encode(": still here\n\n");
 /** Between two sendings: what is published meanwhile goes out together. A browser shows nothing faster than this. */
 const GATHER_MS = 5;
 
@@ -40,9 +40,17 @@ export class EventStreams {
   #lastMs = -Infinity;
   #isEnding = false;
 
-  constructor(file: LogFile, { heartbeatMs = HEARTBEAT_MS }: { readonly heartbeatMs?: number } = {}) {
-    this.#events = new EventFile(file);
+  constructor(
+    file: LogFile,
+    { heartbeatMs = HEARTBEAT_MS, ...options }: EventFileOptions & { readonly heartbeatMs?: number } = {},
+  ) {
+    this.#events = new EventFile(file, options);
     this.#heartbeat = setInterval(() => this.#wake("heartbeat"), heartbeatMs);
+  }
+
+  /** Whether somebody reads a stream now. */
+  get isRead(): boolean {
+    return this.#readers.size > 0;
   }
 
   /** The log has grown. */
@@ -64,6 +72,11 @@ export class EventStreams {
     this.#wake("more");
     if (this.#readers.size === 0) this.#ended.resolve();
     return this.#ended.promise;
+  }
+
+  /** Whether the log has an event with this number or a greater one. */
+  has(seq: number): boolean {
+    return this.#events.has(seq);
   }
 
   open({ head, after, types }: StreamRequest): ReadableStream<Uint8Array> {

@@ -22,13 +22,25 @@ export const secureHeaders: MiddlewareHandler = async (c, next) => {
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
 };
 
+/** What the page behind a link with a token loads: it goes on without the token, and keeps what stands behind the `#`. */
+export const welcomeScript = {
+  path: "/welcome.js",
+  type: "text/javascript; charset=utf-8",
+  content: "location.replace(location.pathname + location.hash);\n",
+};
+
 /**
  * Without a token the Host has to be a name of this machine: a page whose own name was pointed here (DNS rebinding) sends
  * that name. With one, such a page has neither the token nor the cookie, and any name will do.
  *
+ * A link with `?token=` is needed once for each browser: the token becomes a cookie, and leaves the address and with it
+ * the tab's history, so that a reload, or a copy of the address, is without it. It is not used up: who opens the link
+ * again, in a tab that is restored or on a phone, or after a program has looked at it in a message, is let in again.
+ *
  * @param token undefined: everybody on this machine may
+ * @param pages the paths that such a link may lead to
  */
-export function guard(token: string | undefined): MiddlewareHandler {
+export function guard(token: string | undefined, pages: { has(path: string): boolean }): MiddlewareHandler {
   return async (c, next) => {
     const host = c.req.header("host") ?? "";
     if (token === undefined && !LOOPBACK_HOST.test(host)) {
@@ -36,17 +48,18 @@ export function guard(token: string | undefined): MiddlewareHandler {
     }
     const origin = c.req.header("origin");
     if (origin !== undefined && !isFrom(origin, host)) {
-      throw new HTTPException(403, { message: "Pages of other origins may not use this session" });
+      throw new HTTPException(403, { message: "Pages of other origins may not use this server" });
     }
-    const isWrite = c.req.method !== "GET" && c.req.method !== "HEAD";
     // What a browser says where it sends no Origin; other clients say nothing.
     const site = c.req.header("sec-fetch-site") ?? "none";
-    if (isWrite && site !== "same-origin" && site !== "none") {
-      throw new HTTPException(403, { message: "Pages of other sites may not control this session" });
+    const followsLink = c.req.method === "GET" && c.req.header("sec-fetch-mode") === "navigate";
+    if (site !== "same-origin" && site !== "none" && !followsLink) {
+      throw new HTTPException(403, { message: "Pages of other sites may only link to this server" });
     }
-    if (token !== undefined && c.req.path !== "/health" && !isKnown(c, token)) {
-      const inAddress = c.req.path === "/" ? c.req.query("token") : undefined;
+    if (token !== undefined && c.req.path !== "/health") {
+      const inAddress = pages.has(c.req.path) ? c.req.query("token") : undefined;
       if (inAddress !== undefined && isSame(inAddress, token)) return welcome(c, token);
+      if (isKnown(c, token)) return await next();
       c.header("www-authenticate", "Bearer");
       return c.json({ error: "A token is needed: send `Authorization: Bearer TOKEN`, or open /?token=TOKEN" }, 401);
     }
@@ -66,12 +79,12 @@ function isKnown(c: Context, token: string): boolean {
   return cookies.some((cookie) => cookie.startsWith(`${name}=`) && isSame(cookie.slice(name.length + 1), value));
 }
 
-/** Takes the token out of the address. A redirect would come without the cookie when the link was on another site. */
+/** A redirect would come without the cookie when the link was on another site. */
 function welcome(c: Context, token: string): Response {
   const { name, value } = cookieOf(token);
   c.header("set-cookie", `${name}=${value}; Path=/; HttpOnly; SameSite=Strict`);
   return c.html(
-    '<!doctype html><meta http-equiv="refresh" content="0;url=/"><a href="/">To the session</a>',
+    `<!doctype html><title>gocore</title><script src="${welcomeScript.path}"></script><a href="/">To the dashboard</a>`,
   ) as Response;
 }
 

@@ -78,7 +78,8 @@ function releaseOf(path: string, own: string): () => void {
 
 function read(path: string): string | undefined {
   try {
-    return Deno.readTextFileSync(path);
+    // Opening a pipe would wait for ever.
+    return Deno.lstatSync(path).isFile ? Deno.readTextFileSync(path) : "";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw readFailure(path, error);

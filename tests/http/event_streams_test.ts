@@ -138,3 +138,16 @@ Deno.test("a reader that leaves, and one that never reads, do not delay the end"
   streams.open(all);
   await streams.end();
 });
+
+Deno.test("a reader of events without numbers goes on from any of them", async () => {
+  const log = new GrowingLog();
+  const streams = new EventStreams(log, { numbering: "offset" });
+  const places = Array.from({ length: 40 }, () => {
+    const place = log.size();
+    log.append("log", "x".repeat(9000));
+    return place;
+  });
+  const texts = [-1, ...places].map((after) => readText(streams.open({ ...all, after }).getReader()));
+  const [, ...received] = await Promise.all([streams.end(), ...texts]);
+  deepEqual(received.map(idsIn), range(0, 41).map((from) => places.slice(from)));
+});

@@ -135,3 +135,15 @@ Deno.test("the locks of a process that was killed are taken over", () =>
       equal(claimLock(`${dir}/0`).kind, "held");
     });
   }));
+
+Deno.test("a pipe in a lock's place is nobody's, and keeps nobody waiting", () =>
+  inTempDir(async (dir) => {
+    const path = `${dir}/x.lock`;
+    const { success } = await new Deno.Command("mkfifo", { args: [path] }).output();
+    ok(success);
+    equal(lockOwner(path), undefined);
+    const claim = claimLock(path);
+    equal(claim.kind, "held");
+    if (claim.kind === "held") claim.release();
+    deepEqual(namesIn(dir), []);
+  }));
