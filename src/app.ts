@@ -51,6 +51,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "End a manager run",
     load: () => import("./commands/stop.ts"),
   },
+  serve: {
+    summary: "Show all runs in the browser and over HTTP, and start them, also by schedule",
+    load: () => import("./commands/serve.ts"),
+  },
+  report: {
+    summary: "Write a run down as one file: HTML, Markdown or JSON",
+    load: () => import("./commands/report.ts"),
+  },
   minimize: {
     summary: "Make a test case as small as it can be while it still fails the same way",
     load: () => import("./commands/minimize.ts"),

@@ -20,6 +20,8 @@ for (
     "orchestrate",
     ...["list", "show", "pause", "resume", "stop", "review", "answer"].map((name) => `orchestrate ${name}`),
     ...["run", "status", "attach", "send", "stop"],
+    "serve",
+    "report",
     "minimize",
     "eval",
     "eval numpy-convolve",

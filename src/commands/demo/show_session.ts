@@ -10,12 +10,7 @@ import { readOptions } from "../orchestrate/read_options.ts";
 import { runSession } from "../orchestrate/run_session.ts";
 import { textTable } from "../orchestrate/text_table.ts";
 import type { Demo, DemoEnd } from "./demo.ts";
-import plan from "./plan.json" with { type: "text" };
-import script from "./script.yaml" with { type: "text" };
-
-const TASK = "Mend version_lt, test it better, and describe it";
-/** Whose price list says what the calls would have cost. */
-const MODEL = "claude-sonnet-4-5";
+import { DEMO_MODEL, writeDemoSession } from "./demo_session.ts";
 
 const INTRODUCTION = `Three agents work on a small project at the same time, each in a git worktree of its own. Others
 review what they did. Models are scripted; commands, reviews, git and the final test are real.
@@ -24,23 +19,7 @@ review what they did. Models are scripted; commands, reviews, git and the final 
 
 export async function showSession({ io, json, folder, project, say }: Demo): Promise<DemoEnd> {
   const workspace = `${folder}/sessions`;
-  await Deno.writeTextFile(`${folder}/plan.json`, plan);
-  await Deno.writeTextFile(`${folder}/script.yaml`, script);
-  const flags = {
-    task: TASK,
-    target: project.workdir,
-    workspace,
-    agents: "mini",
-    model: [`mini=anthropic/${MODEL}`],
-    plan: `${folder}/plan.json`,
-    script: `${folder}/script.yaml`,
-    ledger: `${folder}/ledger.db`,
-    verify: "sh test.sh",
-    // A small machine may be busy with nothing else.
-    workerCpuPercent: 0,
-    dashboard: false,
-    json: true,
-  };
+  const flags = { ...await writeDemoSession(folder, project), workspace, json: true };
   const request = await readOptions({ env: io.env, cwd: folder, flags });
   await say(INTRODUCTION);
   const state = emptySession();
@@ -51,7 +30,7 @@ export async function showSession({ io, json, folder, project, say }: Demo): Pro
     `\nWhat the agents changed:\n\n${await project.diff()}\nWhat reviewers said of it:\n\n${reviewsOf(state)}\n`,
   );
   const costUsd = state.finish?.cost_usd?.toFixed(2) ?? "?";
-  await say(`Scripted models cost nothing; ${MODEL} would cost ${costUsd} USD for as many tokens.\n`);
+  await say(`Scripted models cost nothing; ${DEMO_MODEL} would cost ${costUsd} USD for as many tokens.\n`);
   return { exitCode, kept };
 }
 

@@ -32,11 +32,7 @@ const RUN_ID = /^[A-Za-z0-9_.][A-Za-z0-9._-]{0,127}$/;
 /** Makes the folder with the files that are there from the start; what is there already stays. */
 export async function makeRunFolder(folder: string): Promise<void> {
   try {
-    // The runs' root may lie in the repository itself.
-    if (!await exists(dirname(folder))) {
-      await Deno.mkdir(dirname(folder), { recursive: true });
-      await writeFileAtomic(join(dirname(folder), ".gitignore"), "*\n");
-    }
+    await makeRunsRoot(dirname(folder));
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     for (const [name, content] of Object.entries({ ".gitignore": "*\n", ...SKELETON })) {
       const path = join(folder, name);
@@ -51,6 +47,14 @@ export async function makeRunFolder(folder: string): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Does nothing when it is there. */
+export async function makeRunsRoot(folder: string): Promise<void> {
+  if (await exists(folder)) return;
+  await Deno.mkdir(folder, { recursive: true });
+  // It may lie in the repository itself.
+  await writeFileAtomic(join(folder, ".gitignore"), "*\n");
 }
 
 /** Keeps a run that has ended under the next free name: `run-x.1`. */
@@ -228,6 +232,11 @@ export async function claimIssue(runsRoot: string, issue: ManagerSettings["issue
     });
   }
   return claimLock(join(folder, `${issueKey(issue)}.lock`));
+}
+
+/** The process that works on the issue; undefined: none. */
+export function issueOwner(runsRoot: string, issue: ManagerSettings["issue"]): number | undefined {
+  return lockOwner(join(runsRoot, ISSUES_FOLDER, `${issueKey(issue)}.lock`))?.pid;
 }
 
 export function issueName(issue: ManagerSettings["issue"]): string {

@@ -11,8 +11,8 @@ import { makeRunFolder, setRunAside, supervisorOf } from "./run_folder.ts";
 import { MANAGER_LOG } from "./run_status.ts";
 import { createTmuxSessions, tmuxProblem } from "./tmux_sessions.ts";
 
-const ERRORS_LOG = "manager.err";
-const EXIT_FILE = "manager.exit";
+export const ERRORS_LOG = "manager.err";
+export const EXIT_FILE = "manager.exit";
 /** For the manager to end its workers and to save what there is. */
 const STOP_GRACE_MS = 60_000;
 const LOOK_MS = 50;

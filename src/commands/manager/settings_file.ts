@@ -1,10 +1,11 @@
-/** `mminions.toml`, the file of a manager's settings: its keys, and what is wrong with one. */
+/** `mminions.toml`: its keys, for managers and for what a server does by itself, and what is wrong with one. */
 import { dirname, resolve } from "node:path";
 import * as z from "zod/mini";
 import { loadCheckedToml, missingFile, namesIn, problemsFailure, valueAt } from "../../config/checked_toml.ts";
-import { amount, deadline, flag, oneOf, path, TABLE, TABLES, text } from "../../config/setting_types.ts";
+import { amount, count, deadline, flag, oneOf, path, TABLE, TABLES, text } from "../../config/setting_types.ts";
 import type { TomlPath, TomlTable } from "../../config/toml_source.ts";
-import { closestName } from "../../failure.ts";
+import { closestName, type Failure } from "../../failure.ts";
+import type { RunKind } from "../../http/schemas.ts";
 import { adapterTable } from "../../workers/adapter_table.ts";
 import { BACKENDS, SANDBOX_MODES } from "../orchestrate/settings_file.ts";
 
@@ -28,6 +29,7 @@ export const pythonVersion = z.string(VERSION).check(
 export const agentNames = adapterTable.map(({ name }) => name);
 const AGENTS = `an agent or a list of agents: ${agentNames.join(", ")}`;
 const agent = z.enum(agentNames, AGENTS);
+const agents = z.union([agent, z.array(agent).check(z.minLength(1))], AGENTS);
 
 const gateway = z.strictObject({ config: z.optional(path), ledger: z.optional(path) }, TABLE);
 
@@ -42,7 +44,7 @@ const manager = z.strictObject({
   validation_python_version: z.optional(pythonVersion),
   worker_model: z.optional(text),
   manager_model: z.optional(text),
-  agent: z.optional(z.union([agent, z.array(agent).check(z.minLength(1))], AGENTS)),
+  agent: z.optional(agents),
   rounds: z.optional(rounds),
   stall_sec: z.optional(deadline),
   oracle_timeout_sec: z.optional(deadline),
@@ -60,10 +62,52 @@ const manager = z.strictObject({
 }, TABLE);
 export type ManagerTable = z.infer<typeof manager>;
 
-// `[[schedule]]` is of another command.
+const ENTRY_NAME = "a name of 1 to 100 characters";
+const schedule = z.strictObject({
+  name: z.optional(z.string(ENTRY_NAME).check(z.regex(/^[^\x00-\x1f\x7f]{1,100}$/, ENTRY_NAME))),
+  cron: text,
+  timezone: z.optional(text),
+  issue: z.optional(text),
+  query: z.optional(text),
+  limit: z.optional(within(1, 100)),
+  repo_path: z.optional(path),
+  workers: z.optional(workers),
+  timeout_sec: z.optional(deadline),
+  agent: z.optional(agents),
+  worker_model: z.optional(text),
+  manager_model: z.optional(text),
+  repro_validation_runs: z.optional(validationRuns),
+  if_changed: z.optional(flag),
+}, TABLES);
+export type ScheduleTable = z.infer<typeof schedule>;
+
+const ADDRESS = "an address that begins with https:// or http://, without a user in it";
+/** Of a place that takes messages; as it is a secret, no message says it. */
+export const messageAddress = z.string(ADDRESS).check(z.refine(isMessageAddress, ADDRESS));
+
+export const notifyEvents = ["attention", "finish", "failure"] as const;
+// Not those of the API's schemas: managers would load all of them.
+export const notifyKinds = ["mini", "session", "manager"] as const satisfies readonly RunKind[];
+const words = <const T extends readonly string[]>(list: T) => {
+  const needed = `a list of ${list.join(", ")}`;
+  return z.array(z.enum(list, needed), needed);
+};
+const notifications = z.strictObject({
+  webhook: z.optional(messageAddress),
+  slack: z.optional(messageAddress),
+  discord: z.optional(messageAddress),
+  on: z.optional(words(notifyEvents)),
+  kinds: z.optional(words(notifyKinds)),
+}, TABLE);
+export type NotificationsTable = z.infer<typeof notifications>;
+
+const serve = z.strictObject({ max_running: z.optional(count) }, TABLE);
+
 const shape = {
   manager: z.optional(manager),
-  schedule: z.optional(z.array(z.record(z.string(), z.unknown(), TABLES), TABLES)),
+  schedule: z.optional(z.array(schedule, TABLES)),
+  notifications: z.optional(notifications),
+  serve: z.optional(serve),
 };
 const settingsFile = z.strictObject(shape, TABLE);
 
@@ -72,6 +116,9 @@ const KNOWN_KEYS = new Map<string, readonly string[]>([
   ["", Object.keys(shape)],
   ["manager", Object.keys(manager.def.shape)],
   ["manager.gateway", Object.keys(gateway.def.shape)],
+  ["schedule", Object.keys(schedule.def.shape)],
+  ["notifications", Object.keys(notifications.def.shape)],
+  ["serve", Object.keys(serve.def.shape)],
 ]);
 
 /**
@@ -83,6 +130,12 @@ const TRUSTED_KEYS = ["sandbox", "allow_network", "comment", "gateway"] as const
 export interface LoadedFile {
   /** The table `manager`. */
   readonly config: ManagerTable;
+  readonly schedule: readonly ScheduleTable[];
+  readonly notifications: NotificationsTable;
+  /** Of the runs that the schedule has started, how many may go on at the same time. */
+  readonly maxRunning: number | undefined;
+  /** Somebody named it: it did not merely lie in the current folder. */
+  readonly isNamed: boolean;
   /** Absolute; undefined: there is none. */
   readonly path: string | undefined;
   /** Where its paths begin. */
@@ -102,17 +155,44 @@ export async function loadSettingsFile(named: string | undefined, cwd: string): 
   const file = await loadCheckedToml(name, { schema: settingsFile, cwd, unknownKey, spellingOf });
   if (file === undefined) {
     if (named !== undefined) throw missingFile(named, "MMINIONS_CONFIG");
-    return { config: {}, path: undefined, folder: cwd, placeOf: () => "" };
+    return {
+      config: {},
+      schedule: [],
+      notifications: {},
+      maxRunning: undefined,
+      isNamed: false,
+      path: undefined,
+      folder: cwd,
+      placeOf: () => "",
+    };
   }
-  const { value: { manager: config = {} }, placeOf } = file;
+  const { value: { manager: config = {}, schedule = [], notifications = {}, serve }, placeOf } = file;
   const untrusted = named === undefined ? TRUSTED_KEYS.filter((key) => isRisk(key, config)) : [];
-  if (untrusted.length > 0) {
-    const hint = `If the file is yours, name it: \`--config ${DEFAULT_NAME}\`, or set MMINIONS_CONFIG`;
-    const finding = "need a file that was named, found one that merely lies in the current folder";
-    throw problemsFailure(untrusted.map((key) => ({ path: ["manager", key], finding, hint })), placeOf);
-  }
+  if (untrusted.length > 0) throw untrustedFailure(untrusted.map((key) => ["manager", key]), placeOf);
   const full = resolve(cwd, name);
-  return { config, path: full, folder: dirname(full), placeOf };
+  return {
+    config,
+    schedule,
+    notifications,
+    maxRunning: serve?.max_running,
+    isNamed: named !== undefined,
+    path: full,
+    folder: dirname(full),
+    placeOf,
+  };
+}
+
+/** For what only a file that somebody named may say. */
+export function untrustedFailure(paths: readonly TomlPath[], placeOf: (path: TomlPath) => string): Failure {
+  const hint = `If the file is yours, name it: \`--config ${DEFAULT_NAME}\`, or set MMINIONS_CONFIG`;
+  const finding = "need a file that was named, found one that merely lies in the current folder";
+  return problemsFailure(paths.map((path) => ({ path, finding, hint })), placeOf);
+}
+
+function isMessageAddress(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const hasProtocol = url?.protocol === "https:" || url?.protocol === "http:";
+  return url !== undefined && hasProtocol && url.username === "" && url.password === "";
 }
 
 function isRisk(key: typeof TRUSTED_KEYS[number], config: ManagerTable): boolean {
@@ -129,7 +209,9 @@ function spellingOf(path: TomlPath, issue: z.core.$ZodIssue, root: TomlTable): s
     const near = closestName(found, agentNames);
     return near === undefined ? undefined : `Did you mean "${near}"?`;
   }
-  if (keys === "schedule") return "Write `[[schedule]]`, with two brackets, above each one";
+  if (keys === "schedule" && !Array.isArray(valueAt(root, ["schedule"]))) {
+    return "Write `[[schedule]]`, with two brackets, above each one";
+  }
   if (issue.code !== "invalid_type") return undefined;
   if (issue.message === TABLE) return `Write \`[${keys}]\` above its keys`;
   if (typeof found !== "string" || issue.expected === "string") return undefined;
@@ -153,6 +235,14 @@ const FLAG_HINTS = new Map([
   ["gateway_config", "Write `config` below `[manager.gateway]`"],
 ]);
 
+const SCHEDULE_HINTS = new Map([
+  ["issue_url", "Write `issue`: the address of one, or a file"],
+  ["issue_file", "Write `issue`: the address of one, or a file"],
+  ["repo", 'Write `query = "repo:OWNER/NAME is:open"`, or `repo_path` for the checkout'],
+  ["max_running", "Write it below `[serve]`: it is for all entries together"],
+  ["interval", 'Write `cron = "*/30 * * * *"`: minute, hour, day, month, day of the week'],
+]);
+
 function unknownKey(path: TomlPath, root: TomlTable): string {
   const key = String(path.at(-1));
   const table = namesIn(path.slice(0, -1)).join(".");
@@ -161,7 +251,7 @@ function unknownKey(path: TomlPath, root: TomlTable): string {
   const owners = [...KNOWN_KEYS].flatMap(([owner, keys]) => keys.includes(key) ? [owner] : []);
   return /^(?:api_?key|key|(?:github_)?token|secret)$/i.test(key) && typeof valueAt(root, path) === "string"
     ? "Keys and tokens never stand in the file: set GITHUB_TOKEN, and the providers' own variables"
-    : FLAG_HINTS.get(key.replaceAll("-", "_")) ??
+    : (table === "schedule" ? SCHEDULE_HINTS : FLAG_HINTS).get(key.replaceAll("-", "_")) ??
       (near !== undefined
         ? `Did you mean \`${near}\`?`
         : owners.length > 0

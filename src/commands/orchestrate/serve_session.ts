@@ -6,6 +6,7 @@ import type { LogFile } from "../../http/event_file.ts";
 import type { Control } from "../../orchestrate/ports.ts";
 import { showsPeers } from "../../process/connection_peer.ts";
 import type { Io } from "../../terminal/io.ts";
+import { LAST_WORDS_MS, Listener, withDeadline } from "../listener.ts";
 import { refuseControl } from "./refuse_control.ts";
 import type { OrchestrateOptions } from "./options.ts";
 import { LOG_NAME, type SessionLog } from "./session_folder.ts";
@@ -18,9 +19,6 @@ export interface SessionServer {
 
 /** The seed's. */
 const DEFAULT_PORT = 8000;
-/** For those who read slowly, or nothing at all. */
-const LAST_WORDS_MS = 1000;
-const LISTEN_AGAIN_MS = 1000;
 
 /**
  * Undefined when no dashboard is wanted. Throws a `Failure` when the address cannot be had, or other machines could come
@@ -31,7 +29,7 @@ export async function serveSession({ options, folder, log, take, io }: {
   readonly folder: string;
   readonly log: Pick<SessionLog, "state" | "bus" | "publish">;
   take(control: Control): void;
-  readonly io: Pick<Io, "now">;
+  readonly io: Pick<Io, "now" | "env">;
 }): Promise<SessionServer | undefined> {
   const { dashboard, host, token } = options;
   if (!dashboard) return undefined;
@@ -41,16 +39,21 @@ export async function serveSession({ options, folder, log, take, io }: {
     });
   }
   const tell = (level: "warning" | "error", content: string) => log.publish({ type: "log", data: { level, content } });
-  const { createSessionApp } = await import("../../http/session_app.ts");
-  const { EventStreams } = await import("../../http/event_streams.ts");
+  const [{ createApp }, { EventStreams }, { openOneSession }] = await Promise.all([
+    import("../../http/app.ts"),
+    import("../../http/event_streams.ts"),
+    import("../serve/one_session.ts"),
+  ]);
   const file = openLogFile(join(folder, LOG_NAME));
   const streams = new EventStreams(file);
+  const library = await openOneSession({ folder, log, streams, take, env: io.env, now: io.now });
+  const ending = new AbortController();
   const told = new Set<string>();
   let isShown = true;
-  const app = createSessionApp({
-    state: log.state,
-    streams,
-    take,
+  const app = createApp({
+    library,
+    starter: undefined,
+    schedule: undefined,
     token,
     refusalOf(client, command) {
       if (!isShown) return undefined;
@@ -63,6 +66,7 @@ export async function serveSession({ options, folder, log, take, io }: {
       return refusal.reason;
     },
     now: io.now,
+    ending: ending.signal,
     onError: (error) => void tell("error", `The dashboard failed: ${messageOf(error)}`),
   });
   const listener = new Listener(withoutBrackets(host), {
@@ -71,12 +75,13 @@ export async function serveSession({ options, folder, log, take, io }: {
   });
   try {
     const wanted = options.port ?? DEFAULT_PORT;
-    listener.listen(wanted, { orAnyPort: options.port === undefined });
+    listener.listen(wanted, { what: "the session", orAnyPort: options.port === undefined });
     isShown = showsPeers(listener.address);
     if (wanted !== 0 && listener.address.port !== wanted) {
       await tell("warning", `Port ${wanted} is taken: the session is shown at ${listener.url}`);
     }
   } catch (error) {
+    await library[Symbol.asyncDispose]();
     await streams.end();
     file.close();
     throw error;
@@ -86,90 +91,13 @@ export async function serveSession({ options, folder, log, take, io }: {
     url: listener.url,
     async close() {
       unsubscribe();
+      ending.abort();
+      await library[Symbol.asyncDispose]();
       const isIdle = await withDeadline(streams.end(), LAST_WORDS_MS);
       await listener.close({ isIdle });
       file.close();
     },
   };
-}
-
-class Listener {
-  readonly #hostname: string;
-  readonly #answer: (request: Request, client: Deno.NetAddr) => Response | Promise<Response>;
-  readonly #onFailure: (error: unknown) => void;
-  readonly #cut = new AbortController();
-  #server: Deno.HttpServer<Deno.NetAddr> | undefined;
-  #isClosing = false;
-
-  constructor(hostname: string, hooks: {
-    answer(request: Request, client: Deno.NetAddr): Response | Promise<Response>;
-    onFailure(error: unknown): void;
-  }) {
-    this.#hostname = hostname;
-    this.#answer = hooks.answer;
-    this.#onFailure = hooks.onFailure;
-  }
-
-  get address(): Deno.NetAddr {
-    return this.#server!.addr;
-  }
-
-  get url(): string {
-    const { hostname, port } = this.address;
-    return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-  }
-
-  /** Throws a `Failure`. */
-  listen(port: number, { orAnyPort }: { readonly orAnyPort: boolean }): void {
-    try {
-      this.#server = this.#serve(port);
-    } catch (cause) {
-      const inUse = cause instanceof Deno.errors.AddrInUse;
-      if (inUse && orAnyPort) return this.listen(0, { orAnyPort: false });
-      const finding = inUse ? "another program listens there" : messageOf(cause);
-      throw new Failure("environment", `Cannot serve the session on ${this.#hostname}:${port}: ${finding}`, {
-        hints: inUse ? ["Choose another port, for example `--port 0` for any that is free"] : [],
-        cause,
-      });
-    }
-  }
-
-  /** @param options.isIdle whether nobody is left who has to be cut off */
-  async close({ isIdle }: { readonly isIdle: boolean }): Promise<void> {
-    this.#isClosing = true;
-    const server = this.#server!;
-    // A server that was told to shut down cannot be aborted any more.
-    if (isIdle) server.shutdown().catch(() => {});
-    else this.#cut.abort();
-    await withDeadline(server.finished.catch(() => {}), LAST_WORDS_MS);
-  }
-
-  #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const server = Deno.serve({
-      hostname: this.#hostname,
-      port,
-      signal: this.#cut.signal,
-      onListen: () => {},
-      onError: () => new Response(null, { status: 500 }),
-    }, (request, { remoteAddr }) => this.#answer(request, remoteAddr));
-    server.finished.catch((error) => this.#listenAgain(error, server.addr.port));
-    return server;
-  }
-
-  /** Without file descriptors the runtime gives up listening. Streams that are open go on. */
-  async #listenAgain(error: unknown, port: number): Promise<void> {
-    if (this.#isClosing) return;
-    this.#onFailure(error);
-    while (!this.#isClosing) {
-      await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN_MS));
-      try {
-        if (!this.#isClosing) this.#server = this.#serve(port);
-        return;
-      } catch {
-        // Whoever holds the descriptors, or the port, still does.
-      }
-    }
-  }
 }
 
 /** Synchronous: reads of several readers do not mix, and nobody waits for what is there already. */
@@ -189,13 +117,4 @@ function openLogFile(path: string): LogFile & { close(): void } {
     size: () => file.statSync().size,
     close: () => file.close(),
   };
-}
-
-/** Whether the work was done in time. */
-async function withDeadline(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  const isDone = await Promise.race([work.then(() => true), late]);
-  clearTimeout(timer);
-  return isDone;
 }

@@ -37,7 +37,7 @@ async function inSession(
           take({ id, command, worker, text, by }) {
             log.publish({ type: "control.received", data: { control: id, command, worker, text, by } });
           },
-          io: { now: () => Date.now() },
+          io: { now: () => Date.now(), env: {} },
         }),
     });
   });
@@ -100,7 +100,16 @@ Deno.test("a stream begins with the summary, goes on with what comes, and ends w
     deepEqual(seen, [[`${latest}`, "snapshot"], [`${latest + 1}`, "log"], [`${latest + 2}`, "session.status"]]);
     const { session, ...rest } = summary as { session: { session_id: string; seq: number } };
     deepEqual([session.session_id, session.seq], ["orch_1", latest]);
-    deepEqual(Object.keys(rest), ["tasks", "workers", "reviews", "verdicts", "decisions", "recovery", "questions"]);
+    deepEqual(Object.keys(rest), [
+      "tasks",
+      "workers",
+      "reviews",
+      "verdicts",
+      "decisions",
+      "recovery",
+      "questions",
+      "supervised",
+    ]);
     await closed;
   });
 });
