@@ -25,7 +25,7 @@ const server = await serveSession({
   folder,
   log,
   take: () => {},
-  io: { now: Date.now },
+  io: { now: Date.now, env: {} },
 });
 const startedMs = performance.now();
 let running = workers.length;
