@@ -46,6 +46,7 @@ export class EventReader {
     const { signal } = this.#leaving;
     // What is aborted is not always told to whoever waits for a piece of it.
     const leave = () => void reader.cancel().catch(() => {});
+    if (signal.aborted) leave();
     signal.addEventListener("abort", leave, { once: true });
     const decoder = new TextDecoder();
     let rest = "";
