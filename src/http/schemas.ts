@@ -380,9 +380,8 @@ export const scheduleList = z.object({
 export type ScheduleList = z.infer<typeof scheduleList>;
 
 const text = z.string({ error: "has to be text" });
-const filled = z.string({ error: "has to be text that is not empty" }).check(
-  z.regex(/\S/, "has to be text that is not empty"),
-);
+const needed = "has to be text that is not empty";
+const filled = z.string({ error: needed }).check(z.regex(/\S/, needed));
 const whole = (least: number, most: number) =>
   z.int({ error: "has to be a whole number" }).check(
     z.minimum(least, `has to be at least ${least}`),
@@ -409,14 +408,15 @@ export type StartRun = z.infer<typeof startRun>;
 export const startedRun = z.object({ run_id: z.string(), run_done: z.string(), manager_session: z.string() });
 
 export const startOrchestration = z.strictObject({
-  task: filled,
+  /** May be left out for the demo. */
+  task: z.optional(filled),
   target: z.optional(filled),
   agents: z.optional(z.array(filled)),
   budget_usd: z.optional(amount),
   verify: z.optional(filled),
-  /** The built-in demo, which needs no model. */
+  /** The built-in demo, which has a task of its own and needs no model. */
   demo: z.optional(z.boolean()),
-});
+}).check(z.refine(({ task, demo }) => task !== undefined || demo === true, { path: ["task"], error: needed }));
 export type StartOrchestration = z.infer<typeof startOrchestration>;
 export const startedSession = z.object({ session_id: z.string(), folder: z.string() });
 

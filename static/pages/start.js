@@ -35,7 +35,12 @@ const FORMS = {
       { name: "agents", label: "Agents", type: "list", hint: "The most wanted first: claude, codex, mini" },
       { name: "budget_usd", label: "Budget in USD", type: "number" },
       { name: "verify", label: "Command that decides about the result", hint: "Such as npm test", isMore: true },
-      { name: "demo", label: "The built-in demo, which needs no model", type: "checkbox", isMore: true },
+      {
+        name: "demo",
+        label: "The built-in demo, which has a task of its own and needs no model",
+        type: "checkbox",
+        isMore: true,
+      },
     ],
   },
   mini: {

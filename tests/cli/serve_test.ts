@@ -315,7 +315,7 @@ Deno.test("with if_changed and nothing new it is the last run that answers", asy
 Deno.test("the demo is a session that goes on by itself, and is done", async () => {
   await using served = await Served.start();
   const { root } = served.box;
-  const { status, json: { session_id, folder } } = await served.post("/api/orchestrations", { task: "-x", demo: true });
+  const { status, json: { session_id, folder } } = await served.post("/api/orchestrations", { demo: true });
   deepEqual([status, folder], [201, `${root}/sessions/${session_id}`]);
   const { json: session } = await served.get(`/api/sessions/${session_id}/session`);
   deepEqual([session.session_id, session.dashboard_url], [session_id, null]);
